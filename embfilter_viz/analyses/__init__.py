@@ -1,0 +1,1 @@
+"""Questions answered on an opened model: records that pages and the command line share."""

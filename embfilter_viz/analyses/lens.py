@@ -1,0 +1,236 @@
+"""What does one text's embedding decode to, before and after the filter?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from embfilter_viz.analyses.finite import finite
+from embfilter_viz.analyses.removals import removal_of
+from embfilter_viz.analyses.tokens import Token, tokens_of
+from embfilter_viz.embeddings.logit_lens import frequent_share, ranks_of, top_tokens
+from embfilter_viz.model import Model
+from embfilter_viz.models.frequencies import TokenFrequencies
+from embfilter_viz.spectral.windows import Window
+
+__all__ = [
+    "FREQUENT",
+    "LayerLens",
+    "Layers",
+    "Lens",
+    "lens",
+    "lens_by_layer",
+    "lens_of",
+    "read_layers",
+]
+
+FREQUENT = 100
+"""A token counts as frequent when it is among this many most frequent ones, as in the paper."""
+
+
+@dataclass(frozen=True)
+class Lens:
+    """One text read through the head, raw and filtered."""
+
+    window: Window
+    """The window the filter keeps, or stands at in size for the other removals."""
+    removal: str
+    """What was removed, by the paper's names; ``embedfilter`` is the filter itself."""
+    raw: tuple[Token, ...]
+    """(k,) top tokens of the embedding as it is."""
+    filtered: tuple[Token, ...]
+    """(k,) top tokens of the filtered embedding."""
+    rank_in_filtered: tuple[int, ...]
+    """(k,) where each raw token stands after the filter, 0 = first."""
+    rank_in_raw: tuple[int, ...]
+    """(k,) where each filtered token stood before."""
+    frequent_share_raw: float
+    """Share of the raw top tokens that are among the 100 most frequent."""
+    frequent_share_filtered: float
+    """The same of the filtered top tokens."""
+    own_raw: int
+    """How many of the raw top tokens occur in the text itself."""
+    own_filtered: int
+    """The same of the filtered top tokens."""
+    truncated: bool
+    """Whether the text was cut to fit the model's 512 tokens."""
+
+    @property
+    def sentence(self) -> str:
+        """What the filter did to this text, in words."""
+        k = len(self.raw)
+        before = round(self.frequent_share_raw * k)
+        after = round(self.frequent_share_filtered * k)
+        stayed = len({t.id for t in self.raw} & {t.id for t in self.filtered})
+        agent = "the filter" if self.removal == "embedfilter" else f"removing “{self.removal}”"
+        if before == after == 0:
+            effect = "there was no frequent token to remove"
+        elif after < before:
+            effect = f"{agent} takes frequent tokens out"
+        elif after == before:
+            effect = f"{agent} does not change that"
+        else:
+            effect = f"{agent} brings more of them in"
+            if self.removal == "embedfilter":
+                effect += ", the opposite of what the paper claims"
+        return (
+            f"{before} of the top {k} tokens are among the {FREQUENT} most frequent before and "
+            f"{after} after: {effect}. Pieces of the text itself among them: "
+            f"{self.own_raw} before, {self.own_filtered} after. {stayed} of the {k} stay."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The report under its names on the command line."""
+        return finite(
+            {
+                "window": [self.window.l, self.window.r],
+                "removal": self.removal,
+                "raw": [token.to_json() for token in self.raw],
+                "filtered": [token.to_json() for token in self.filtered],
+                "rank_in_filtered": list(self.rank_in_filtered),
+                "rank_in_raw": list(self.rank_in_raw),
+                "frequent_share": {
+                    "raw": self.frequent_share_raw,
+                    "filtered": self.frequent_share_filtered,
+                },
+                "tokens_of_the_text": {"raw": self.own_raw, "filtered": self.own_filtered},
+                "truncated": self.truncated,
+                "sentence": self.sentence,
+            }
+        )
+
+
+def lens(
+    model: Model,
+    text: str,
+    prompt: str,
+    window: Window,
+    *,
+    top: int = 10,
+    frequencies: TokenFrequencies,
+    removal: str = "embedfilter",
+) -> Lens:
+    """Read a text's embedding through the head (Logit Lens), raw and filtered.
+
+    The filtered embedding is put through W_U in its full form e Φ, and bias, scale and soft cap
+    are applied as the model does.
+
+    Raises:
+        InputError: for an empty text, an unknown prompt or removal.
+    """
+    embedding = model.encode([text], prompt)
+    return lens_of(
+        model,
+        embedding,
+        window,
+        text=text,
+        top=top,
+        frequencies=frequencies,
+        removal=removal,
+        truncated=model.truncated([text], prompt) > 0,
+    )
+
+
+def lens_of(
+    model: Model,
+    embedding: np.ndarray,
+    window: Window,
+    *,
+    text: str,
+    top: int = 10,
+    frequencies: TokenFrequencies,
+    removal: str = "embedfilter",
+    truncated: bool = False,
+    raw_logits: np.ndarray | None = None,
+) -> Lens:
+    """The same for the embedding (1, d_model) of ``text`` that is there already.
+
+    ``raw_logits`` (d_vocab,) are those of ``embedding``, if known: no window changes them.
+    """
+    refine = removal_of(model, removal, window, frequencies=frequencies)
+    before = model.unembedding.logits(embedding[0]) if raw_logits is None else raw_logits
+    after = model.unembedding.logits(refine.transform(embedding)[0])
+    ids = [top_tokens(logits, top).ids for logits in (before, after)]
+    raw, kept = (
+        tokens_of(found, logits, model.vocabulary, frequencies)
+        for found, logits in zip(ids, (before, after), strict=True)
+    )
+    return Lens(
+        window,
+        removal,
+        raw,
+        kept,
+        tuple(ranks_of(after, ids[0]).tolist()),
+        tuple(ranks_of(before, ids[1]).tolist()),
+        float(frequent_share(ids[0], frequencies.ranks, FREQUENT)),
+        float(frequent_share(ids[1], frequencies.ranks, FREQUENT)),
+        pieces_of(text, raw),
+        pieces_of(text, kept),
+        truncated,
+    )
+
+
+def pieces_of(text: str, tokens: Sequence[Token]) -> int:
+    """How many of ``tokens`` occur in ``text``: two letters or more, case and spaces aside.
+
+    >>> pieces_of("A violin", [Token(0, " viol", 1.0, None), Token(1, "a", 1.0, None)])
+    1
+    """
+    lowered = text.lower()
+    pieces = [token.text.strip().lower() for token in tokens]
+    return sum(len(piece) > 1 and piece.isalpha() and piece in lowered for piece in pieces)
+
+
+Layers = tuple[tuple[Token, ...], ...]
+"""(n_layers + 1, k) top tokens by layer; layer 0 is the embedding of the input."""
+
+
+@dataclass(frozen=True)
+class LayerLens:
+    """The lens after each layer, raw and filtered."""
+
+    raw: Layers
+    """(n_layers + 1, k) top tokens by layer."""
+    filtered: Layers
+    """(n_layers + 1, k) the same after the filter."""
+
+
+def lens_by_layer(
+    model: Model,
+    states: np.ndarray,
+    window: Window,
+    *,
+    top: int = 5,
+    frequencies: TokenFrequencies,
+    removal: str = "embedfilter",
+    raw: Layers | None = None,
+) -> LayerLens:
+    """Read the pooled state after each layer through the head.
+
+    Args:
+        model: the opened model.
+        states: (n_layers + 1, d_model) from ``model.layers``, the final norm applied to each.
+        window: what the filter keeps.
+        top: tokens a layer.
+        frequencies: for the frequency ranks.
+        removal: what to remove, by the paper's names.
+        raw: what :func:`read_layers` says of ``states``, if known: no window changes it.
+    """
+    refine = removal_of(model, removal, window, frequencies=frequencies)
+    if raw is None:
+        raw = read_layers(model, states, top=top, frequencies=frequencies)
+    filtered = read_layers(model, refine.transform(states), top=top, frequencies=frequencies)
+    return LayerLens(raw, filtered)
+
+
+def read_layers(
+    model: Model, states: np.ndarray, *, top: int = 5, frequencies: TokenFrequencies
+) -> Layers:
+    """The top tokens of each state (n, d_model), as the head reads it."""
+    logits = model.unembedding.logits(states)
+    ids = top_tokens(logits, top).ids
+    return tuple(
+        tokens_of(found, row, model.vocabulary, frequencies)
+        for found, row in zip(ids, logits, strict=True)
+    )

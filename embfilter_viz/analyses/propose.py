@@ -1,0 +1,65 @@
+"""Which window, when nobody has judged anything: from the checkpoint, or from texts of yours."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from embfilter_viz.analyses.removals import FREQUENT_TOKENS
+from embfilter_viz.evaluation.propose import (
+    FEWEST_TEXTS,
+    Proposal,
+    propose_from_head,
+    propose_from_texts,
+)
+from embfilter_viz.model import Model
+from embfilter_viz.progress import Progress, silent
+from embfilter_viz.spectral.spectroscopy import logit_shifts, token_rows
+
+__all__ = ["GAUGE", "propose_window"]
+
+GAUGE = "centred"
+"""The gauge of the logit shifts: in the paper's, a constant that means nothing moves the head's
+first direction."""
+
+
+def propose_window(
+    model: Model,
+    texts: Sequence[str] = (),
+    prompt: str = "prompteol",
+    *,
+    progress: Progress = silent,
+) -> Proposal:
+    """Propose a window from unlabelled texts, or from the checkpoint alone where there are none.
+
+    The checkpoint alone knows its head, its tokenizer and English word frequencies; no text is
+    encoded. It also decides where the texts do not: where they are too few, or where windows seem
+    to agree more with soft whitening than raw embeddings, but not surely. The proposal says so.
+
+    Args:
+        model: the opened model.
+        texts: any texts like those the window is for; repeated ones count once.
+        prompt: how the texts are put to the model.
+        progress: told of the work.
+
+    Raises:
+        InputError: an empty text, an unknown prompt, or texts whose embeddings are all the same.
+    """
+    distinct = list(dict.fromkeys(texts))
+    before = ""
+    if len(distinct) >= FEWEST_TEXTS:
+        embeddings = model.encode(distinct, prompt, progress=progress)
+        spectrum = model.spectrum_of_head(progress=progress)
+        progress("Comparing windows", 0, 0, "")
+        of_texts = propose_from_texts(embeddings, spectrum)
+        if not of_texts.undecided:
+            return of_texts
+        before = f"{of_texts.why}; "
+    elif distinct:
+        before = (
+            f"distinct texts given: {len(distinct)}, fewer than the "
+            f"{FEWEST_TEXTS} that a choice by texts needs, so they were not used; "
+        )
+    frequencies = model.frequencies("wordfreq", progress=progress)
+    average = model.average_token(frequencies, GAUGE, progress=progress)
+    rows = token_rows(model.unembedding.W_U, frequencies.most(FREQUENT_TOKENS), GAUGE)
+    proposal = propose_from_head(logit_shifts(model.spectrum.V, rows, average.h))
+    return replace(proposal, why=before + proposal.why)

@@ -1,0 +1,70 @@
+"""The way in and out: arguments to a command, whatever goes wrong to one line and a 2."""
+
+import io
+import os
+import sys
+import warnings
+from contextlib import suppress
+from typing import NoReturn
+
+import click
+
+from embfilter_viz.cli.commands import cli
+from embfilter_viz.errors import InputError
+
+__all__ = ["main"]
+
+NAME = "embfilter-viz"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and leave with 0, or with 2 and one line on standard error."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # libraries' remarks to programmers, not to the user
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A console that lacks a character gets its code point, not a traceback.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        # Not cli.main(), which answers Ctrl-C and a closed pipe in its own way.
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        with cli.make_context(NAME, given or ["--help"]) as context:
+            cli.invoke(context)
+        sys.stdout.flush()
+    except click.exceptions.Exit as wanted:
+        sys.exit(2 if wanted.exit_code else 0)
+    except click.UsageError as error:
+        _fail(_usage(error))
+    except click.ClickException as error:
+        _fail(error.format_message())
+    except InputError as error:
+        _fail(str(error))
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        _forget_output()
+    except OSError as error:
+        _forget_output()
+        _fail(f"{error.filename or 'standard output'}: {error.strerror or error}")
+    except MemoryError:
+        _fail("the memory of this machine does not suffice; close other programs and try again")
+    except (KeyboardInterrupt, click.Abort):
+        _fail("stopped; what was finished is kept")
+    sys.exit(0)
+
+
+def _usage(error: click.UsageError) -> str:
+    """Click's complaint about the arguments, with the command it is about and the way out."""
+    context = error.ctx
+    path = context.command_path if context else NAME
+    command = path.removeprefix(NAME).strip()
+    said = error.format_message().rstrip(".")
+    return f"{command}{': ' if command else ''}{said}; see {path} --help"
+
+
+def _fail(message: str) -> NoReturn:
+    click.echo(f"{NAME}: {' '.join(message.split())}", err=True)
+    sys.exit(2)
+
+
+def _forget_output() -> None:
+    """Let what is left in the buffer go nowhere, or Python complains of it on leaving."""
+    with suppress(OSError, ValueError):  # raised where it is no real file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

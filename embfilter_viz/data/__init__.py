@@ -1,0 +1,150 @@
+"""What the explorer brings along: demo texts written for it, and the paper's tables.
+
+Read with ``importlib.resources`` and ``csv`` alone, so that the first page can show texts before
+anything heavy is imported. Sources and licences: ``README.md`` in this folder.
+"""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from io import StringIO
+
+from embfilter_viz.errors import InputError
+
+__all__ = [
+    "EXAMPLE_SENTENCES",
+    "PAPER_TABLES",
+    "Cell",
+    "DemoTexts",
+    "a_few_demo_texts",
+    "demo_texts",
+    "paper_table",
+]
+
+Cell = str | int | float | None
+"""One value of a paper's table; None where the paper's cell is empty."""
+
+PAPER_TABLES = ("main_results", "ablation", "geneol_sts")
+"""The names that ``paper_table`` knows."""
+
+EXAMPLE_SENTENCES = (
+    "A woman is playing the violin under a railway bridge.",
+    "How long should I boil an egg if I want the yolk to stay soft?",
+    "The court ruled that the airline must pay back every customer by June.",
+    "I could not stop laughing, even though the film was not meant to be funny.",
+    "Two moons rose over the desert, and the dogs began to howl.",
+    "Install the update, restart the computer, and check that your backup still opens.",
+)
+"""(6,) single sentences to start from where a page has a text box."""
+
+
+@dataclass(frozen=True)
+class DemoTexts:
+    """Labelled texts: ``labels[i]`` is the topic of ``texts[i]``.
+
+    >>> DemoTexts(("Add salt.", "Sue them."), ("cooking", "law"), ("cooking", "law")).topics
+    ('cooking', 'law')
+    """
+
+    texts: tuple[str, ...]
+    """(n,) one or two English sentences each."""
+    labels: tuple[str, ...]
+    """(n,) the topic of each text."""
+    topics: tuple[str, ...]
+    """(n_topics,) the distinct labels, in order of first appearance."""
+
+
+def _rows(*path: str) -> Iterator[dict[str, str]]:
+    text = files(__name__).joinpath(*path).read_text(encoding="utf-8")
+    yield from csv.DictReader(StringIO(text, newline=""))
+
+
+@cache
+def demo_texts() -> DemoTexts:
+    """All 320 demo texts, 32 in each of ten topics, grouped by topic.
+
+    >>> demo = demo_texts()
+    >>> len(demo.texts), len(demo.labels), len(demo.topics)
+    (320, 320, 10)
+    >>> demo.labels[0], demo.labels[-1]
+    ('astronomy', 'travel')
+    """
+    rows = list(_rows("demo_texts.csv"))
+    labels = tuple(row["label"] for row in rows)
+    return DemoTexts(
+        texts=tuple(row["text"] for row in rows),
+        labels=labels,
+        topics=tuple(dict.fromkeys(labels)),
+    )
+
+
+@cache
+def a_few_demo_texts(n_per_topic: int = 4) -> DemoTexts:
+    """The first ``n_per_topic`` demo texts of every topic, the topics taking turns.
+
+    Always the same texts, and a smaller subset is the beginning of a larger one: what was encoded
+    for one is found in the store for the other.
+
+    Args:
+        n_per_topic: Texts of each topic, 1 to 32.
+
+    Raises:
+        InputError: ``n_per_topic`` is out of range.
+
+    >>> few = a_few_demo_texts(2)
+    >>> few.labels[:3], len(few.texts)
+    (('astronomy', 'cooking', 'medicine'), 20)
+    >>> a_few_demo_texts(3).texts[:20] == few.texts
+    True
+    """
+    demo = demo_texts()
+    n_most = min(demo.labels.count(topic) for topic in demo.topics)
+    if not 1 <= n_per_topic <= n_most:
+        raise InputError(
+            f"n_per_topic={n_per_topic}: each topic has {n_most} demo texts; try 1 to {n_most}"
+        )
+    pairs = list(zip(demo.texts, demo.labels, strict=True))
+    by_topic = [[pair for pair in pairs if pair[1] == topic][:n_per_topic] for topic in demo.topics]
+    texts, labels = zip(
+        *(pair for turn in zip(*by_topic, strict=True) for pair in turn), strict=True
+    )
+    return DemoTexts(texts=texts, labels=labels, topics=demo.topics)
+
+
+def paper_table(name: str) -> list[dict[str, Cell]]:
+    """One of the paper's tables, a dictionary a row, numbers as numbers.
+
+    Wu, Chen, Liu, Cui, Li and Yan (2026), arXiv 2606.07502. Scores are in points of 100. In
+    ``geneol_sts`` the ``tau`` of the third row is text, because the paper prints 2 twice.
+
+    Args:
+        name: One of ``PAPER_TABLES``: "main_results", "ablation" or "geneol_sts".
+
+    Raises:
+        InputError: There is no such table.
+
+    >>> row = paper_table("main_results")[1]
+    >>> row["backbone"], row["prompt"], row["variant"], row["tau"], row["average"]
+    ('Qwen2.5-0.5B', 'PromptEOL', 'EmbedFilter', 2, 54.57)
+    >>> paper_table("main_results")[0]["tau"] is None
+    True
+    """
+    if name not in PAPER_TABLES:
+        raise InputError(f"{name!r}: not a table of the paper; try {', '.join(PAPER_TABLES)}")
+    return [
+        {column: _cell(text) for column, text in row.items()}
+        for row in _rows("paper", f"{name}.csv")
+    ]
+
+
+def _cell(text: str) -> Cell:
+    if not text:
+        return None
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text

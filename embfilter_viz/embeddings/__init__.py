@@ -1,0 +1,1 @@
+"""Pure mathematics of embeddings: arrays in, records out."""

@@ -1,0 +1,179 @@
+"""The kinds of task by name, each made from our demo sets or from a user's file."""
+
+from collections.abc import Callable, Mapping
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+
+from embfilter_viz.data import demo_texts
+from embfilter_viz.errors import InputError
+from embfilter_viz.evaluation.classification import ClassificationTask
+from embfilter_viz.evaluation.clustering import ClusteringTask
+from embfilter_viz.evaluation.pair_classification import PairTask
+from embfilter_viz.evaluation.retrieval import RetrievalTask
+from embfilter_viz.evaluation.sts import StsTask
+from embfilter_viz.evaluation.task import Task
+from embfilter_viz.texts import JudgedTable, read_judged, read_texts
+
+__all__ = ["COLUMNS_OF", "KINDS", "LIMITS", "demo_task", "read_task"]
+
+KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "sts": "graded pairs: Spearman of cosine and score",
+        "retrieval": "queries and passages: nDCG@10, recall@10",
+        "classification": "labelled texts: accuracy of logistic regression",
+        "clustering": "labelled texts: V-measure of k-means",
+        "pairs": "pairs of one meaning or not: average precision",
+    }
+)
+"""Every kind by its name on the command line, and what it is."""
+
+COLUMNS_OF: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "sts": ("sentence1", "sentence2", "score"),
+        "retrieval": ("query", "passage", "relevance"),
+        "classification": ("text", "label"),
+        "clustering": ("text", "label"),
+        "pairs": ("sentence1", "sentence2", "score"),
+    }
+)
+"""The columns a file of each kind has."""
+
+LIMITS: Mapping[str, int] = MappingProxyType(
+    {"sts": 5_000, "retrieval": 10_000, "classification": 2_000, "clustering": 2_000,
+     "pairs": 5_000}
+)  # fmt: skip
+"""Rows of a file of each kind beyond which a random sample is taken, and said to be."""
+
+DEMO = "demo"
+"""What stands for our own demo sets where a file is asked for."""
+
+
+def read_task(
+    kind: str,
+    source: str | Path | bytes = DEMO,
+    name: str | None = None,
+    *,
+    columns: Mapping[str, str | int] | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+) -> Task:
+    r"""The task of a kind over a file, or over our demo set.
+
+    Args:
+        kind: one of :data:`KINDS`.
+        source: "demo", the path of a .csv or .tsv file, or its bytes as uploaded.
+        name: the file's name where ``source`` is bytes.
+        columns: which of the file's columns is what, by the names in :data:`COLUMNS_OF`, where
+            they are not recognised.
+        limit: at most so many rows, the rest sampled away; None: that of :data:`LIMITS`.
+        seed: of the sample.
+
+    Raises:
+        InputError: in one line, whatever is wrong with the file and where.
+
+    >>> read_task("sts").describe()
+    'Spearman × 100 over 160 pairs of our demo pairs'
+    >>> rows = "".join(f"\nA cat {i},A dog {i},{i}" for i in range(21))
+    >>> read_task("pairs", f"a,b,score{rows}".encode(), "x.csv", columns={"sentence1": "a",
+    ...           "sentence2": "b"}).notes[-1]
+    'Scores of 16 and more count as the same meaning, of 8 and less as different; 7 pairs ...'
+    """
+    if kind not in KINDS:
+        raise InputError(f"task {kind!r}: unknown; take one of {', '.join(KINDS)}")
+    if isinstance(source, str) and source == DEMO:
+        return demo_task(kind)
+    limit = LIMITS[kind] if limit is None else limit
+    if kind in {"classification", "clustering"}:
+        given = dict(columns or {})
+        table = read_texts(
+            source, name, text_column=given.pop("text", None),
+            label_column=given.pop("label", None), limit=limit, seed=seed,
+        )  # fmt: skip
+        if given:
+            raise InputError(f"column {next(iter(given))!r}: unknown; the columns are text, label")
+        if table.labels is None:
+            listed = ", ".join(map(repr, table.columns[:12])) or "a file of plain lines"
+            raise InputError(
+                f"{table.source}: no column for label among {listed}; name the columns text, "
+                "label, or say which is which"
+            )
+        return _LABELLED[kind](*_with_labels(table.texts, table.labels), table.source, table.notes)
+    judged = read_judged(
+        source, "retrieval" if kind == "retrieval" else "pairs", name, columns=columns,
+        limit=limit, seed=seed,
+    )  # fmt: skip
+    return _JUDGED[kind](judged)
+
+
+def demo_task(kind: str) -> Task:
+    """The task of a kind over our own demo set; what the sets are is told in data/README.md.
+
+    >>> [demo_task(kind).n_units for kind in ("sts", "classification", "pairs")]
+    [160, 320, 124]
+    """
+    if kind in {"classification", "clustering"}:
+        demo = demo_texts()
+        return _LABELLED[kind](demo.texts, demo.labels, "our demo texts", ())
+    file, source = ("retrieval.csv", "our demo passages") if kind == "retrieval" else (
+        "pairs.csv", "our demo pairs")  # fmt: skip
+    data = files("embfilter_viz.data").joinpath(file).read_bytes()
+    table = read_judged(data, "retrieval" if kind == "retrieval" else "pairs", file)
+    return _JUDGED[kind](JudgedTable(table.rows, table.columns, table.chosen, source, ()))
+
+
+def _with_labels(texts: tuple[str, ...], labels: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    kept = [(text, label) for text, label in zip(texts, labels, strict=True) if label]
+    return [text for text, _ in kept], [label for _, label in kept]
+
+
+def _sts(table: JudgedTable) -> StsTask:
+    pairs = [(one.first, one.second) for one in table.rows]
+    return StsTask.of_pairs(pairs, [one.value for one in table.rows], table.source, table.notes)
+
+
+def _pairs(table: JudgedTable) -> PairTask:
+    """Two values say it themselves; of a scale, its upper fifth and its lower two fifths do."""
+    values = sorted({one.value for one in table.rows})
+    rows, notes = list(table.rows), list(table.notes)
+    if len(values) < 2:
+        raise InputError(
+            f"{table.source}: all {len(rows):,} scores are {values[0]:g}; pairs of one meaning "
+            "and of different meaning are needed"
+        )
+    low, high = values[0], values[-1]
+    if len(values) > 2:
+        reach = high - low
+        low, high = low + 0.4 * reach, high - 0.2 * reach
+        rows = [one for one in rows if one.value <= low or one.value >= high]
+        between = len(table.rows) - len(rows)
+        notes.append(
+            f"Scores of {high:g} and more count as the same meaning, of {low:g} and less as "
+            f"different; {between:,} pairs between are left out."
+        )
+    return PairTask.of_pairs(
+        [(one.first, one.second) for one in rows],
+        [one.value >= high for one in rows],
+        table.source,
+        notes,
+    )
+
+
+def _retrieval(table: JudgedTable) -> RetrievalTask:
+    return RetrievalTask.of_judgements(
+        [tuple(one[:3]) for one in table.rows if one.first],  # type: ignore[misc]
+        table.source,
+        [one.second for one in table.rows],
+        table.notes,
+    )
+
+
+_JUDGED: Mapping[str, Callable[[JudgedTable], Task]] = {
+    "sts": _sts,
+    "pairs": _pairs,
+    "retrieval": _retrieval,
+}
+_LABELLED = {
+    "classification": ClassificationTask.of_texts,
+    "clustering": ClusteringTask.of_texts,
+}

@@ -1,0 +1,1 @@
+"""Records to Plotly figures; the only room that imports Plotly."""

@@ -1,0 +1,247 @@
+"""Long work off the page's own thread: started once, watched, cancelled, never repeated.
+
+A :class:`Job` runs one function that takes ``progress``. Whoever asks for a job with the same key
+while it runs gets the same job, and it is cancelled when the last of those who asked has left: one
+reader's long wait neither freezes nor stops another's.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+from embfilter_viz.errors import Cancelled, InputError
+
+__all__ = ["Job", "Jobs", "words_for_seconds"]
+
+KEEP_ENDED = 64
+"""How many ended jobs are remembered, so that a page coming back finds its result."""
+
+KEEP_BYTES = 1e9
+"""How many bytes their results may hold together, beyond the newest; see ``nbytes``."""
+
+
+@dataclass(eq=False)
+class Job:
+    """One piece of long work: where it is, how long it may take, what came of it."""
+
+    key: Hashable
+    """What makes two requests the same."""
+    title: str
+    """What the reader is told is happening."""
+    what: str = ""
+    """The present stage, in words."""
+    done: float = 0.0
+    """How much of the stage is done, in ``unit``."""
+    total: float = 0.0
+    """How much the stage is in all, 0 where that is not known."""
+    unit: str = ""
+    """What is counted."""
+    created: float = field(default_factory=time.monotonic)
+    """When it was asked for, on the clock of ``time.monotonic``."""
+    started: float | None = None
+    """When a worker took it up."""
+    ended: float | None = None
+    """When it was through, for better or worse."""
+    result: Any = None
+    """What the function returned."""
+    error: BaseException | None = None
+    """What it raised; ``Cancelled`` if its owners stopped it."""
+    owners: set[str] = field(default_factory=set)
+    """Who waits for it."""
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _over: threading.Event = field(default_factory=threading.Event)
+    _ending: threading.Lock = field(default_factory=threading.Lock)
+    _stage_started: float = 0.0
+    _stage_done: float = 0.0
+
+    @property
+    def running(self) -> bool:
+        """Whether it waits for a worker or is at work."""
+        return self.ended is None
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to stop and is still on its way to doing so."""
+        return self.running and self._stop.is_set()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether its owners stopped it."""
+        return isinstance(self.error, Cancelled)
+
+    @property
+    def problem(self) -> str | None:
+        """The one line to show if it failed, ``None`` otherwise."""
+        if self.error is None or self.cancelled:
+            return None
+        said = " ".join(str(self.error).split())
+        if isinstance(self.error, InputError):
+            return said
+        kind = type(self.error).__name__
+        return f"{self.title} stopped on a fault of ours: {kind}{': ' if said else ''}{said}"
+
+    @property
+    def share(self) -> float | None:
+        """How much of the present stage is done, 0 to 1; ``None`` where its length is unknown."""
+        return min(1.0, self.done / self.total) if self.total > 0 else None
+
+    def seconds_left(self, now: float | None = None) -> float | None:
+        """Seconds the present stage will still take at the pace so far; ``None`` if unknown.
+
+        What was finished before the stage began (kept from an earlier run) says nothing of its
+        pace and does not count.
+        """
+        share = self.share
+        if share is None:
+            return None
+        advanced = self.done - self._stage_done
+        if advanced < 0.02 * (self.total - self._stage_done) or advanced <= 0:
+            return None
+        elapsed = (time.monotonic() if now is None else now) - self._stage_started
+        return max(0.0, elapsed * (self.total - self.done) / advanced)
+
+    def progress(self, what: str, done: float, total: float, unit: str) -> None:
+        """Take note of where the work is; raises ``Cancelled`` once its owners have left."""
+        if self._stop.is_set():
+            raise Cancelled(self.title)
+        if (what, total, unit) != (self.what, self.total, self.unit) or done < self.done:
+            self._stage_started, self._stage_done = time.monotonic(), done
+        self.what, self.done, self.total, self.unit = what, done, total, unit
+
+    def cancel(self) -> None:
+        """Ask the work to stop at its next report; a job that has not begun never begins."""
+        self._stop.set()
+        with self._ending:
+            if self.started is None and self.running:
+                self._end(error=Cancelled(self.title))
+
+    def wait(self, timeout: float | None = None) -> Any:
+        """Block until it has ended and return its result, raising what it raised.
+
+        Raises:
+            TimeoutError: it has not ended after ``timeout`` seconds.
+        """
+        if not self._over.wait(timeout):
+            raise TimeoutError(f"{self.title}: not done after {timeout:g} s")
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+    def _run(self, function: Callable[..., Any]) -> None:
+        with self._ending:
+            if not self.running:
+                return  # cancelled while it waited
+            self.started = self._stage_started = time.monotonic()
+        try:
+            self.progress(self.title, 0, 0, "")
+            self._end(result=function(progress=self.progress))
+        except BaseException as error:  # kept for whoever waits; a worker must not die of it
+            self._end(error=error)
+
+    def _end(self, *, result: Any = None, error: BaseException | None = None) -> None:
+        self.result, self.error = result, error
+        self.ended = time.monotonic()  # after the result: who sees it ended may take that
+        self._over.set()
+
+
+class Jobs:
+    """A few workers and the jobs given to them, taken up in the order of asking.
+
+    >>> jobs = Jobs(workers=1)
+    >>> job = jobs.start("sum", "Adding", lambda progress: 2 + 2, owner="me")
+    >>> job.wait()
+    4
+    >>> jobs.start("sum", "Adding", lambda progress: 2 + 2, owner="you") is job
+    True
+    """
+
+    def __init__(self, workers: int = 4) -> None:
+        self._jobs: dict[Hashable, Job] = {}
+        self._lock = threading.Lock()
+        self._waiting: queue.SimpleQueue[tuple[Job, Callable[..., Any]]] = queue.SimpleQueue()
+        for number in range(workers):
+            # Daemons, unlike a ThreadPoolExecutor's: Ctrl-C on the server must not wait for them.
+            threading.Thread(target=self._work, name=f"embfilter-job-{number}", daemon=True).start()
+
+    def start(
+        self, key: Hashable, title: str, function: Callable[..., Any], *, owner: str = ""
+    ) -> Job:
+        """Return the job of that key, started if there is none or if it was cancelled or failed.
+
+        ``function`` is called as ``function(progress=...)`` on a worker thread.
+        """
+        with self._lock:
+            job = self._jobs.get(key)
+            if job is None or job.stopping or job.error is not None:
+                job = Job(key, title)
+                self._jobs.pop(key, None)
+                self._jobs[key] = job
+                self._forget_old()
+                self._waiting.put((job, function))
+            job.owners.add(owner)
+            return job
+
+    def find(self, key: Hashable) -> Job | None:
+        """Return the job of that key, running or ended, if it is still remembered."""
+        with self._lock:
+            job = self._jobs.pop(key, None)
+            if job is not None:
+                self._jobs[key] = job  # asked for last, so forgotten last
+            return job
+
+    def forget(self, key: Hashable) -> None:
+        """Drop an ended job, so that its result is freed and the next start runs anew."""
+        with self._lock:
+            job = self._jobs.get(key)
+            if job is not None and not job.running:
+                del self._jobs[key]
+
+    def leave(self, owner: str, key: Hashable | None = None) -> None:
+        """Take ``owner`` off one job, or off all; a running job that nobody wants is cancelled."""
+        # Under the lock to the end: an owner who joins meanwhile gets a job that goes on.
+        with self._lock:
+            wanted = [self._jobs.get(key)] if key is not None else list(self._jobs.values())
+            for job in wanted:
+                if job is not None and owner in job.owners:
+                    job.owners.discard(owner)
+                    if job.running and not job.owners:
+                        job.cancel()
+
+    def ahead_of(self, job: Job) -> int:
+        """How many running or waiting jobs were asked for before this one."""
+        with self._lock:
+            return sum(j.running and j.created < job.created for j in self._jobs.values())
+
+    def _work(self) -> None:
+        while True:
+            job, function = self._waiting.get()
+            job._run(function)
+            del job, function  # an idle worker holds on to no result
+
+    def _forget_old(self) -> None:
+        ended = [key for key, job in self._jobs.items() if not job.running]
+        spare, held = len(ended) - KEEP_ENDED, 0
+        for number, key in reversed(list(enumerate(ended))):
+            held += getattr(self._jobs[key].result, "nbytes", 0)
+            if number < spare or (held > KEEP_BYTES and number < len(ended) - 1):
+                del self._jobs[key]
+
+
+def words_for_seconds(seconds: float) -> str:
+    """Say a duration the way a person would.
+
+    >>> [words_for_seconds(s) for s in (0.4, 12.3, 75, 4000)]
+    ['a second', '12 s', '1 min 15 s', '1 h 7 min']
+    """
+    if seconds < 1.5:
+        return "a second"
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    if seconds < 3599.5:
+        minutes, rest = divmod(round(seconds), 60)
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"

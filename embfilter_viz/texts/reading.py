@@ -1,0 +1,168 @@
+"""A user's file -> texts with their row numbers, labels and notes."""
+
+import logging
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+from embfilter_viz.errors import InputError
+from embfilter_viz.texts.decoding import decode, lines_of
+from embfilter_viz.texts.table import Cells, count_of, read_table
+
+__all__ = ["TextTable", "bytes_of", "read_lines", "read_texts"]
+
+logger = logging.getLogger(__name__)
+
+TABLE_ENDINGS = (".csv", ".tsv")
+LINE_ENDINGS = (".txt", ".text", ".md", "")
+
+
+@dataclass(frozen=True)
+class TextTable:
+    r"""Texts read from one file, in its order, with what was decided on the way.
+
+    >>> table = read_texts(b"text,topic\nA cat,pets\nA car,cars\n", "demo.csv")
+    >>> table.texts, table.labels, table.rows
+    (('A cat', 'A car'), ('pets', 'cars'), (2, 3))
+    """
+
+    texts: tuple[str, ...]
+    """(n,) the texts, none of them empty, exactly as in the file."""
+    rows: tuple[int, ...]
+    """(n,) each text's row in the file, counted from 1 as a spreadsheet does (header included)."""
+    labels: tuple[str, ...] | None
+    """(n,) each text's label, or None where the file has none."""
+    columns: tuple[str, ...]
+    """(c,) the names of all columns; empty for a file with one text a line."""
+    text_column: int | None
+    """() index into ``columns`` of the texts; None for a file with one text a line."""
+    label_column: int | None
+    """() index into ``columns`` of the labels; None where there are none."""
+    source: str
+    """() the file's name."""
+    notes: tuple[str, ...]
+    """(m,) what was decided in reading, one plain sentence each, for the page."""
+
+
+def read_texts(
+    source: str | Path | bytes,
+    name: str | None = None,
+    *,
+    text_column: str | int | None = None,
+    label_column: str | int | None = None,
+    labelled: bool = True,
+    header: bool | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+) -> TextTable:
+    r"""Read a user's file of texts: one text a line (.txt) or a table (.csv, .tsv).
+
+    Args:
+        source: path of the file, or its bytes as uploaded.
+        name: the file's name where ``source`` is bytes; its ending says what the file is.
+        text_column: name or index (from 0) of the column of texts; None: by its name, else the
+            column with the longest cells.
+        label_column: name or index of the column of labels; None: by its name, else no labels.
+        labelled: False leaves labels out whatever the columns are called.
+        header: whether the first row names the columns; None: decided from the rows.
+        limit: at most so many texts; more are sampled, keep their order, and a note says so.
+        seed: of that sample.
+
+    Raises:
+        InputError: the file is missing, empty, binary, of an unknown kind, or without texts, or
+            a column that was asked for is not there.
+
+    >>> read_texts(b"first\n\nsecond\n", "lines.txt").rows
+    (1, 3)
+    """
+    if limit is not None and limit < 1:
+        raise InputError(f"limit {limit}: must be at least 1 text; raise it")
+    data, name = bytes_of(source, name)
+    ending = Path(name).suffix.lower()
+    if ending not in TABLE_ENDINGS + LINE_ENDINGS:
+        raise InputError(f"{name}: texts are read from .txt and .csv files; save it as one of them")
+    content, notes = decode(data, name)
+    if ending in TABLE_ENDINGS:
+        found = read_table(content, name, text_column, label_column, labelled, header, notes)
+    else:
+        cells = list(enumerate(lines_of(content), start=1))
+        found = Cells([row for row, _ in cells], [cell for _, cell in cells])
+    return _finish(found, name, notes, limit, seed)
+
+
+def read_lines(path: str | Path) -> list[str]:
+    r"""The lines of a file that holds one text a line, strictly all of them in order.
+
+    A newline at the very end ends the last line and begins none.
+
+    Raises:
+        InputError: the file is missing, empty or binary, or a line is blank: a row of the
+            output for each line of the file leaves no room for skipping one.
+
+    >>> import tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "texts.txt")
+    >>> _ = path.write_text("A cat\nA car\n")
+    >>> read_lines(path)
+    ['A cat', 'A car']
+    """
+    data, name = bytes_of(path, None)
+    content, notes = decode(data, name)
+    for note in notes:
+        logger.warning("%s: %s", name, note)
+    lines = lines_of(content)
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            raise InputError(
+                f"{name}: line {number} is blank, but each line must hold a text; remove it"
+            )
+    return lines
+
+
+def bytes_of(source: str | Path | bytes, name: str | None) -> tuple[bytes, str]:
+    """The bytes of a file or upload, and its name.
+
+    Raises:
+        InputError: the file cannot be read.
+
+    >>> bytes_of(b"abc", "a.csv")
+    (b'abc', 'a.csv')
+    """
+    if isinstance(source, bytes):
+        return source, name or "upload.txt"
+    path = Path(source)
+    try:
+        return path.read_bytes(), name or path.name
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{path}: cannot be read ({reason}); give the path of a file") from error
+
+
+def _finish(found: Cells, name: str, notes: list[str], limit: int | None, seed: int) -> TextTable:
+    """Leave out what is empty, sample what is too much, and say both."""
+    kept = [index for index, text in enumerate(found.texts) if text.strip()]
+    if not kept:
+        column = found.text_column
+        where = "" if column is None else f" in the column {found.columns[column]!r}"
+        raise InputError(f"{name}: holds no text{where}; choose another column or file")
+    empty = len(found.texts) - len(kept)
+    if empty:
+        notes.append(f"{count_of(empty, 'row')} without text left out.")
+    if limit is not None and len(kept) > limit:
+        notes.append(
+            f"A random sample of {limit:,} of the {count_of(len(kept), 'text')}, seed {seed}."
+        )
+        kept = sorted(random.Random(seed).sample(kept, limit))
+    labels = None if found.labels is None else tuple(found.labels[i].strip() for i in kept)
+    if labels is not None and not any(labels):
+        notes.append("The column of labels is empty: no labels.")
+        labels = None
+    return TextTable(
+        texts=tuple(found.texts[i] for i in kept),
+        rows=tuple(found.rows[i] for i in kept),
+        labels=labels,
+        columns=found.columns,
+        text_column=found.text_column,
+        label_column=found.label_column if labels is not None else None,
+        source=name,
+        notes=tuple(notes),
+    )

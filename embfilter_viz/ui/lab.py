@@ -1,0 +1,111 @@
+"""What the Window laboratory asks of the library, as jobs, and the history it leaves."""
+
+from collections.abc import Hashable
+
+import streamlit as st
+
+from embfilter_viz.analyses.propose import propose_window
+from embfilter_viz.analyses.sweep import Sweep, WindowScore, sweep, sweep_of
+from embfilter_viz.evaluation.cost import Cost, search_cost
+from embfilter_viz.evaluation.grids import TAUS, windows_of_plane, windows_of_taus
+from embfilter_viz.evaluation.propose import Proposal
+from embfilter_viz.evaluation.task import Task
+from embfilter_viz.progress import Progress
+from embfilter_viz.spectral.windows import Window
+from embfilter_viz.ui.choices import View, set_window
+from embfilter_viz.ui.history import Tried, remember
+from embfilter_viz.ui.services import outcome
+from embfilter_viz.ui.task_inputs import ChosenTask
+
+__all__ = ["cost_of", "keep_run", "proposed", "strip_score", "swept", "use_button", "windows_of"]
+
+STEPS = 20
+"""Steps of the plane along either end."""
+STEPS_IF_SLOW = 8
+"""The same where something is fitted to each window."""
+
+
+def windows_of(kind: str, task: Task, d: int) -> list[Window]:
+    """The windows tried: along τ, or all over the plane."""
+    if kind != "plane":
+        return windows_of_taus([tau for tau in TAUS if float(tau) <= d], d)
+    return windows_of_plane(min(STEPS_IF_SLOW if task.is_slow else STEPS, max(d, 2)), d)
+
+
+def swept(view: View, chosen: ChosenTask, kind: str) -> Sweep | None:
+    """All windows on the task, beside the baselines, or ``None`` while there is no such thing."""
+    model, prompt, task = view.model, view.prompt, chosen.task
+    windows = windows_of(kind, task, model.d_model)
+    found = outcome(
+        ("sweep", *_key(view, chosen), kind),
+        "Sweeping windows",
+        lambda progress: sweep(model, task, prompt, windows, progress=progress),
+        button=f"Score {len(windows)} windows on {len(task.texts):,} texts",
+        note="Embeds the texts once, the calibration texts of the baselines too, and scores every "
+        "window on the same resamples. Runs in the background; what is embedded is kept.",
+    )
+    if found is not None:
+        keep_run(view, chosen, found.tau_2, found.raw.value)
+        if found.best.window != found.tau_2.window:
+            known = {one.window: one for one in found.windows}
+            keep_run(view, chosen, known[found.best.window], found.raw.value)
+    return found
+
+
+def strip_score(view: View, chosen: ChosenTask) -> WindowScore | None:
+    """The window on the strip, scored like the others, or ``None`` while it is being scored."""
+    model, prompt, task, window = view.model, view.prompt, chosen.task, view.window
+
+    def work(progress: Progress) -> WindowScore:
+        E = model.encode(task.texts, prompt, progress=progress)
+        return sweep_of(model, task, prompt, [window], E, progress=progress).windows[0]
+
+    return outcome(
+        ("strip score", *_key(view, chosen), str(window)),
+        f"Scoring {window}", work, slot="strip score",
+    )  # fmt: skip
+
+
+def proposed(view: View, chosen: ChosenTask, from_texts: bool) -> Proposal | None:
+    """A window from the task's texts without their labels, or from the checkpoint alone."""
+    model, prompt = view.model, view.prompt
+    texts = chosen.task.texts if from_texts else ()
+    return outcome(
+        ("proposal", *(_key(view, chosen) if from_texts else (model.identity,))),
+        "Proposing a window",
+        lambda progress: propose_window(model, texts, prompt, progress=progress),
+    )
+
+
+def cost_of(view: View) -> Cost | None:
+    """Size and search time of the window on the strip, once asked for."""
+    window = view.window
+    return outcome(
+        ("cost", window.d, window.k),
+        "Timing exact search",
+        lambda progress: search_cost(window, progress=progress),
+        button=f"Measure search with {window.k} instead of {window.d} dimensions",
+        note="Some seconds; both sides in turns, in one run.",
+    )
+
+
+def use_button(window: Window, words: str, view: View, *, key: str) -> None:
+    """A button that puts ``window`` on the strip."""
+    st.button(
+        words, key=key, on_click=set_window, args=(str(window),),
+        disabled=window == view.window,
+    )  # fmt: skip
+
+
+def keep_run(view: View, chosen: ChosenTask, scored: WindowScore, raw: float) -> None:
+    """Remember a scored window in this browser."""
+    remember(
+        Tried(
+            view.model.name, view.prompt, str(scored.window), chosen.task.kind, chosen.data,
+            scored.score.value, scored.score.low, scored.score.high, raw, chosen.task.n_units,
+        )
+    )  # fmt: skip
+
+
+def _key(view: View, chosen: ChosenTask) -> tuple[Hashable, ...]:
+    return (view.model.identity, view.prompt, chosen.key)

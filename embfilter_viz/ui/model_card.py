@@ -1,0 +1,38 @@
+"""The model card in the sidebar: what was opened, and what it takes."""
+
+import streamlit as st
+
+from embfilter_viz.ui.services import opened
+
+__all__ = ["show_card"]
+
+
+def show_card(name: str) -> None:
+    """Show what is known of an opened model; nothing while it is not open."""
+    model = opened(name)
+    if model is None:
+        return
+    card = model.card
+    gigabytes = 1e9
+    facts = {
+        "Family": f"{card.family} ({card.architecture})",
+        "Vocabulary V": f"{card.d_vocab:,}",
+        "Width d": f"{card.d_model:,}",
+        "Layers": f"{card.n_layers}",
+        "Parameters": f"{card.parameters / 1e6:,.0f} million",
+        "Head": "tied to the input embedding" if card.tied else "a matrix of its own",
+        "The head adds": ", ".join(card.head_adds) or "nothing: logits are h W_Uᵀ",
+        "Stored as": card.precision,
+        "Source": card.source,
+        "Loaded": model.loaded,
+        "Memory": (
+            f"the whole model needs {card.memory_needed / gigabytes:.1f} GB, "
+            f"{card.memory_free / gigabytes:.1f} GB free"
+        ),
+    }
+    if card.content_hash:
+        facts["Content hash"] = card.content_hash[:16]
+    if card.revision:
+        facts["Revision"] = card.revision[:12]
+    with st.expander("Model card", icon=":material/badge:"):
+        st.table(facts, border="horizontal")

@@ -1,0 +1,80 @@
+"""The frame every page stands in: the strip, the question, the answer, the figure, the folds."""
+
+from collections.abc import Callable
+
+import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
+
+from embfilter_viz.errors import InputError
+from embfilter_viz.ui.choices import View, choose_window
+from embfilter_viz.ui.services import model_of, opened
+from embfilter_viz.ui.words import escaped
+
+__all__ = ["answer", "folds", "show"]
+
+
+def show(title: str, question: str, look_for: str, body: Callable[[View], None]) -> None:
+    """Run a page: open the model, then the strip and ``body`` in one fragment.
+
+    One fragment, so that moving the strip redraws this page and nothing else, and so that fast
+    moves are merged instead of queued.
+
+    Args:
+        title: the page's name.
+        question: what the page asks, in plain words.
+        look_for: what to watch, in plain words.
+        body: draws the page for a :class:`View`; an ``InputError`` it raises becomes one line.
+    """
+    _through_the_router()
+    name, prompt = st.session_state["_model"], st.session_state["_prompt"]
+    model = opened(name)
+    if model is None:
+        # The words are on their way while the model opens; what a page computes with, its body
+        # imports, so that nothing keeps the very first ones.
+        st.title(title, anchor=False)
+        st.markdown(question)
+        if model_of(name) is not None:
+            st.rerun()
+        return
+
+    @st.fragment
+    def page() -> None:
+        window = choose_window(model)
+        st.title(title, anchor=False)
+        st.markdown(f"{question}  \n:gray[{look_for}]")
+        if model.dtype != "float32":
+            st.caption(f"Texts are read in **{model.dtype}**, not in float32.")
+        try:
+            body(View(model, prompt, window))
+        except InputError as error:
+            st.error(escaped(str(error)), icon=":material/error:")
+
+    page()
+
+
+def _through_the_router() -> None:
+    """Start again by way of ``app.py`` if this script was run without it.
+
+    Until ``st.navigation`` was called once, a server that finds a ``pages`` folder serves its
+    scripts by itself: the very first visitor of a copied link would get the page without the
+    choices it needs (Streamlit 1.67, ``script_runner._mpa_v1``).
+    """
+    if "_model" not in st.session_state:
+        PagesManager.uses_pages_directory = False
+        st.rerun()
+
+
+def answer(sentence: str) -> None:
+    """What this model shows, in one computed sentence."""
+    st.markdown(f"**On this model:** {escaped(sentence)}")
+
+
+def folds(*, formula: str, python: str, command: str = "") -> None:
+    """The formula and the lines that reproduce the page, one click away."""
+    left, right = st.columns(2)
+    with left.expander("Formula and source", icon=":material/function:"):
+        st.markdown(formula)
+    with right.expander("The same in Python and on the command line", icon=":material/code:"):
+        st.code(python, language="python")
+        if command:
+            st.code(command, language="bash")

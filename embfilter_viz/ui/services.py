@@ -1,0 +1,229 @@
+"""What all sessions share: the opened models and the long work, each made once."""
+
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from embfilter_viz.jobs import Job, Jobs, words_for_seconds
+from embfilter_viz.model import Model, open_model
+from embfilter_viz.ui.words import escaped
+
+__all__ = ["forget_model", "jobs", "model_of", "opened", "outcome", "warm_up"]
+
+T = TypeVar("T")
+
+MODELS_KEPT = 2
+"""Opened models kept for the next visitor; those in use live on through their users."""
+
+QUICK = 0.3
+"""Seconds to wait for a job before a progress bar is worth showing."""
+
+
+class _Shelf:
+    """The models opened last; room is made before the next one is opened, not after."""
+
+    def __init__(self) -> None:
+        self._models: OrderedDict[Hashable, Model] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, name: Hashable) -> Model | None:
+        with self._lock:
+            if name in self._models:
+                self._models.move_to_end(name)
+            return self._models.get(name)
+
+    def make_room(self) -> None:
+        with self._lock:
+            while len(self._models) >= MODELS_KEPT:
+                self._models.popitem(last=False)
+
+    def put(self, name: Hashable, model: Model) -> None:
+        with self._lock:
+            self._models[name] = model
+
+    def drop(self, name: Hashable) -> None:
+        with self._lock:
+            self._models.pop(name, None)
+
+
+@st.cache_resource(show_spinner=False)
+def jobs() -> Jobs:
+    """The workers every session shares."""
+    return Jobs()
+
+
+@st.cache_resource(show_spinner=False)
+def _shelf() -> _Shelf:
+    return _Shelf()
+
+
+@st.cache_resource(
+    scope="session", show_spinner=False, on_release=lambda owner: jobs().leave(owner)
+)
+def _session() -> str:
+    """This session's name; when it ends, work that only it wanted is cancelled."""
+    context = get_script_run_ctx()
+    return context.session_id if context else "no session"
+
+
+@st.cache_resource(show_spinner=False)
+def warm_up() -> None:
+    """Import what the first embedding needs while the reader still reads; once a server."""
+
+    def work() -> None:
+        time.sleep(1.0)  # the first page comes first
+        from threadpoolctl import threadpool_limits
+
+        from embfilter_viz.models import backbone
+        from embfilter_viz.spectral import filters  # noqa: F401 - brings scikit-learn
+
+        backbone.warm_up()
+        # As for torch: a thread on every core makes each small eigenproblem wait for the browser.
+        threadpool_limits(max(1, (os.cpu_count() or 1) - 1), user_api="blas")
+
+    threading.Thread(target=work, name="embfilter-warm-up", daemon=True).start()
+
+
+def opened(name: str) -> Model | None:
+    """The model of that name, to run as this session chose, if it is open already."""
+    return _shelf().get((name, *_running()))
+
+
+def forget_model(name: str) -> None:
+    """Close a model, so that the next use of its name reads the files anew."""
+    place = (name, *_running())
+    _shelf().drop(place)
+    jobs().forget(("open", *place))
+
+
+def model_of(name: str) -> Model | None:
+    """The opened model, or ``None`` while it is being fetched and opened, or cannot be."""
+    known = opened(name)
+    if known is not None:
+        return known
+    device, dtype = _running()
+    place = (name, device, dtype)
+
+    def work(progress: Callable[..., None]) -> Model:
+        _shelf().make_room()
+        model = open_model(name, progress=progress, device=device, dtype=dtype)
+        model.spectrum_of_head(progress=progress)
+        _ = model.vocabulary  # every page names tokens
+        _shelf().put(place, model)
+        return model
+
+    model = outcome(("open", *place), f"Opening {name}", work)
+    if model is not None:
+        jobs().forget(("open", *place))  # the shelf holds it now, and may let go of it
+    return model
+
+
+def _running() -> tuple[str, str]:
+    """The device and the precision that this session chose."""
+    return st.session_state.get("_running", ("auto", "float32"))
+
+
+def outcome(
+    key: Hashable,
+    title: str,
+    function: Callable[..., T],
+    *,
+    button: str | None = None,
+    note: str = "",
+    slot: str | None = None,
+) -> T | None:
+    """The result of a job, or ``None`` while there is none; then its state is on the page.
+
+    Args:
+        key: what makes two requests the same, for all sessions.
+        title: what the reader is told is happening.
+        function: called as ``function(progress=...)`` on a worker thread.
+        button: if given, the job waits for the reader to press a button with these words.
+        note: a line beside the button: how long it will take and what it does.
+        slot: a place that holds one job of this session: a new key leaves the job before it.
+    """
+    me = _session()
+    if slot is not None:
+        before = st.session_state.get(f"_slot_{slot}")
+        if before is not None and before != key:
+            jobs().leave(me, before)
+        st.session_state[f"_slot_{slot}"] = key
+    job = jobs().find(key)
+    if (job is None and button is None) or (job is not None and _at_work(job)):
+        job = jobs().start(key, title, function, owner=me)
+        _wait_a_moment(job)
+    if job is not None and _at_work(job):
+        _watch(key)
+        return None
+    if job is not None and not job.stopping and job.error is None:
+        return job.result
+    words = button or title
+    if job is not None and job.problem:
+        st.error(escaped(job.problem), icon=":material/error:")
+        words = "Try again"
+    elif job is not None:
+        st.info("Stopped. What was finished is kept.", icon=":material/pause_circle:")
+        words = "Continue"
+    st.button(
+        words,
+        key=f"start-{abs(hash(key))}",
+        type="primary" if job is None else "secondary",
+        on_click=_start,
+        args=(key, title, function, me),
+    )
+    if note and job is None:
+        st.caption(note)
+    return None
+
+
+def _at_work(job: Job) -> bool:
+    """Whether waiting for it makes sense: not once it was told to stop, ended or not yet."""
+    return job.running and not job.stopping
+
+
+def _start(key: Hashable, title: str, function: Callable[..., Any], owner: str) -> None:
+    jobs().start(key, title, function, owner=owner)
+
+
+def _wait_a_moment(job: Job) -> None:
+    end = time.monotonic() + QUICK
+    while job.running and time.monotonic() < end:
+        time.sleep(0.01)
+
+
+@st.fragment(run_every=0.5)
+def _watch(key: Hashable) -> None:
+    """A job's progress, the time left, and the button that stops it."""
+    job = jobs().find(key)
+    if job is None or not _at_work(job):
+        st.rerun()
+    assert job is not None
+    _progress_bar(job)
+    st.button(
+        "Cancel",
+        key=f"cancel-{abs(hash(key))}",
+        icon=":material/close:",
+        on_click=lambda: jobs().leave(_session(), key),
+    )
+
+
+def _progress_bar(job: Job) -> None:
+    words = [job.what or job.title]
+    if job.started is None:
+        ahead = jobs().ahead_of(job)
+        words = [f"{job.title}: waiting behind {ahead} other job{'s' if ahead != 1 else ''}"]
+    elif job.share is not None:
+        amount = ".1f" if job.unit == "MB" else ",.0f"
+        words.append(f"{job.done:{amount}} of {job.total:{amount}} {job.unit}")
+        left = job.seconds_left()
+        if left is not None:
+            words.append(f"about {words_for_seconds(left)} left")
+    else:
+        words.append(f"{words_for_seconds(time.monotonic() - job.created)} so far")
+    st.progress(job.share or 0.0, text=escaped(" · ".join(words)))

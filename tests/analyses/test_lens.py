@@ -1,0 +1,168 @@
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from embfilter_viz.analyses.lens import FREQUENT, Lens, lens, lens_by_layer, lens_of, pieces_of
+from embfilter_viz.analyses.tokens import Token
+from embfilter_viz.errors import InputError
+from embfilter_viz.model import Model
+from embfilter_viz.spectral.windows import Window
+from tests.analyses.hand_made import HandModel, frequencies_of
+from tests.models.tiny_checkpoints import D_MODEL, D_VOCAB, N_LAYERS, one_thread
+
+__all__ = ["one_thread"]
+
+
+def test_by_hand_on_a_head_of_two_tokens() -> None:
+    # v_0 = (1, 0) writes " the", v_1 = (0, 1) writes " cat"; the window 1:2 keeps v_1 alone.
+    model: Any = HandModel([[4, 0], [0, 2]], [" the", " cat"])
+    found = lens_of(
+        model, np.array([[3, 1]], np.float32), Window(1, 2, 2), text="Cats!", top=2,
+        frequencies=frequencies_of([0.9, 0.1]),
+    )  # fmt: skip
+    assert found.raw == (Token(0, " the", 12.0, 0), Token(1, " cat", 2.0, 1))
+    assert found.filtered == (Token(1, " cat", 2.0, 1), Token(0, " the", 0.0, 0))
+    assert found.rank_in_filtered == (1, 0)
+    assert found.rank_in_raw == (1, 0)
+    assert (found.own_raw, found.own_filtered) == (1, 1)
+
+
+def test_the_head_adds_what_the_model_adds() -> None:
+    model: Any = HandModel([[4, 0], [0, 2]])
+    model.unembedding = type(model.unembedding)(
+        model.unembedding.W_U, bias=np.array([0, 20], np.float32), logit_scale=0.5, soft_cap=5.0
+    )
+    found = lens_of(
+        model, np.array([[3, 1]], np.float32), Window(0, 2, 2), text="x", top=2,
+        frequencies=frequencies_of([0.9, 0.1]),
+    )  # fmt: skip
+    assert [t.id for t in found.raw] == [1, 0]
+    assert found.raw[0].logit == pytest.approx(5 * np.tanh(0.5 * 22 / 5), rel=1e-6)
+    assert found.raw[1].logit == pytest.approx(5 * np.tanh(0.5 * 12 / 5), rel=1e-6)
+
+
+def record(before: int, after: int, *, removal: str = "embedfilter", k: int = 10) -> Lens:
+    """A lens with so many frequent tokens on each side."""
+
+    def side(frequent: int, first: int) -> tuple[Token, ...]:
+        ranks = [0] * frequent + [FREQUENT] * (k - frequent)
+        return tuple(Token(first + i, "t", 1.0, rank) for i, rank in enumerate(ranks))
+
+    return Lens(Window(1, 2, 4), removal, side(before, 0), side(after, 5), (0,) * k, (0,) * k,
+                before / k, after / k, 1, 2, False)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (7, 2, "7 of the top 10 tokens are among the 100 most frequent before and 2 after: the "
+               "filter takes frequent tokens out."),
+        (3, 3, "the filter does not change that."),
+        (0, 0, "there was no frequent token to remove."),
+        (2, 5, "the filter brings more of them in, the opposite of what the paper claims."),
+        (0, 1, "the filter brings more of them in, the opposite of what the paper claims."),
+    ],
+)  # fmt: skip
+def test_the_sentence_says_what_happened(before: int, after: int, words: str) -> None:
+    said = record(before, after).sentence
+    assert words in said
+    assert "Pieces of the text itself among them: 1 before, 2 after. 5 of the 10 stay." in said
+
+
+def test_another_removal_is_named_and_not_held_against_the_paper() -> None:
+    said = record(2, 5, removal="bulk").sentence
+    assert "removing “bulk” brings more of them in." in said
+    assert "paper" not in said
+    assert "the filter" not in said
+
+
+def test_frequent_is_the_first_hundred() -> None:
+    p = np.arange(300, 0, -1.0)
+    model: Any = HandModel(np.eye(300, 4, dtype=np.float32), None)
+    model.unembedding.W_U  # noqa: B018 - the head is of full rank 4 and has 296 zero rows
+    at = {99: 1.0, 100: 0.0}
+    for token, share in at.items():
+        W = np.zeros((300, 4), np.float32)
+        W[token, 0] = 5
+        W[[0, 1, 2], [1, 2, 3]] = 1
+        one: Any = HandModel(W)
+        found = lens_of(one, np.array([[1, 0, 0, 0]], np.float32), Window(0, 4, 4), text="x",
+                        top=1, frequencies=frequencies_of(p))  # fmt: skip
+        assert found.frequent_share_raw == share
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens", "count"),
+    [
+        ("A violin", [" viol", "in", "a", " A"], 2),
+        ("Cats", ["CAT", "dog"], 1),
+        ("a, b", [",", "a"], 0),
+        ("Ünïcode", ["ünï"], 1),
+        ("x1y2", ["1y"], 0),
+    ],
+)
+def test_pieces_of_the_text(text: str, tokens: list[str], count: int) -> None:
+    assert pieces_of(text, [Token(0, t, 0.0, None) for t in tokens]) == count
+
+
+def test_on_a_model_equals_the_definition(tiny_model: Model) -> None:
+    window = Window(4, 20, D_MODEL)
+    frequencies = tiny_model.frequencies("corpus", ["the cat sat on the mat", "a dog"])
+    found = lens(tiny_model, "the cat", "mean", window, top=7, frequencies=frequencies)
+    e = tiny_model.encode(["the cat"], "mean")[0].astype(float)
+    W_U, V = tiny_model.unembedding.W_U.astype(float), tiny_model.spectrum.V.astype(float)
+    kept = V[:, 4:20]
+    before, after = W_U @ e, W_U @ (kept @ (kept.T @ e))
+    for logits, tokens in ((before, found.raw), (after, found.filtered)):
+        assert [t.id for t in tokens] == np.argsort(-logits)[:7].tolist()
+        np.testing.assert_allclose([t.logit for t in tokens], np.sort(logits)[::-1][:7], rtol=1e-4)
+    place = np.argsort(np.argsort(-after))
+    assert list(found.rank_in_filtered) == [place[t.id] for t in found.raw]
+    ranks = [t.frequency_rank for t in found.raw]
+    assert found.frequent_share_raw == np.mean([r < FREQUENT for r in ranks])
+
+
+def test_to_json_is_complete(tiny_model: Model) -> None:
+    frequencies = tiny_model.frequencies("corpus", ["the cat"])
+    found = lens(tiny_model, "the cat", "last", Window(4, 20, D_MODEL), frequencies=frequencies)
+    said = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert said["window"] == [4, 20]
+    assert said["removal"] == "embedfilter"
+    assert said["raw"][0] == found.raw[0].to_json()
+    assert said["rank_in_raw"] == list(found.rank_in_raw)
+    assert said["frequent_share"] == {
+        "raw": found.frequent_share_raw,
+        "filtered": found.frequent_share_filtered,
+    }
+    assert said["tokens_of_the_text"] == {"raw": found.own_raw, "filtered": found.own_filtered}
+    assert said["truncated"] is False
+    assert said["sentence"] == found.sentence
+
+
+def test_long_text_is_said_to_be_cut(tiny_model: Model) -> None:
+    frequencies = tiny_model.frequencies("corpus", ["the cat"])
+    window = Window(4, 20, D_MODEL)
+    assert lens(tiny_model, "x " * 9000, "last", window, frequencies=frequencies).truncated
+
+
+@pytest.mark.parametrize("top", [0, -1])
+def test_no_tokens_asked_for(tiny_model: Model, top: int) -> None:
+    frequencies = tiny_model.frequencies("corpus", ["the cat"])
+    with pytest.raises(InputError, match="at least 1"):
+        lens(tiny_model, "a", "last", Window(4, 20, D_MODEL), top=top, frequencies=frequencies)
+
+
+def test_by_layer_ends_in_the_lens(tiny_model: Model) -> None:
+    frequencies = tiny_model.frequencies("corpus", ["the cat sat"])
+    window = Window(4, 20, D_MODEL)
+    by_layer = lens_by_layer(
+        tiny_model, tiny_model.layers("the cat", "mean"), window, top=4, frequencies=frequencies
+    )
+    whole = lens(tiny_model, "the cat", "mean", window, top=4, frequencies=frequencies)
+    for rows, last in ((by_layer.raw, whole.raw), (by_layer.filtered, whole.filtered)):
+        assert (len(rows), len(rows[0])) == (N_LAYERS + 1, 4)
+        assert [t.id for t in rows[-1]] == [t.id for t in last]
+        assert [t.logit for t in rows[-1]] == pytest.approx([t.logit for t in last], rel=1e-3)
+    assert all(0 <= t.id < D_VOCAB for row in by_layer.raw for t in row)

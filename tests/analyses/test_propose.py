@@ -1,0 +1,88 @@
+"""Who decides: the texts where they can, otherwise the checkpoint, and the proposal says which."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from embfilter_viz.analyses import propose
+from embfilter_viz.analyses.propose import propose_window
+from embfilter_viz.embeddings.isotropy import Interval
+from embfilter_viz.evaluation.propose import propose_from_head, propose_from_texts
+from embfilter_viz.models.frequencies import TokenFrequencies
+from embfilter_viz.progress import Progress, silent
+from tests.analyses.hand_made import HandModel, frequencies_of
+
+TEXTS = [f"text {i}" for i in range(60)]
+
+
+class Encoding(HandModel):
+    """A model of eight directions whose texts share the first."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(0)
+        super().__init__(rng.standard_normal((400, 8)) * np.arange(8, 0, -1))
+        self.asked: list[str] = []
+
+    def encode(self, texts: list[str], prompt: str, *, progress: Progress = silent) -> np.ndarray:
+        self.asked.append(prompt)
+        drawn = np.random.default_rng(1).standard_normal((len(texts), 8))
+        return drawn + 20 * self.spectrum.V[:, 0]
+
+    def frequencies(self, source: str, *, progress: Progress = silent) -> TokenFrequencies:
+        self.asked.append(source)
+        return frequencies_of(np.random.default_rng(2).uniform(0.1, 9, self.d_vocab))
+
+
+def test_texts_decide_and_repeated_ones_count_once() -> None:
+    model = Encoding()
+    found = propose_window(model, TEXTS + TEXTS[:5], "mean")
+    assert (found.source, found.n_texts, model.asked) == ("texts", 60, ["mean"])
+    assert found.window.l >= 1
+
+
+def test_the_checkpoint_alone_encodes_nothing() -> None:
+    model = Encoding()
+    found = propose_window(model)
+    assert (found.source, model.asked) == ("checkpoint", ["wordfreq"])
+
+
+@pytest.mark.parametrize(
+    ("n", "words"), [(1, "distinct texts given: 1, fewer"), (49, "distinct texts given: 49")]
+)
+def test_too_few_texts_are_not_used(n: int, words: str) -> None:
+    model = Encoding()
+    found = propose_window(model, TEXTS[:n])
+    assert model.asked == ["wordfreq"]
+    assert found.why.startswith(words)
+    assert found.window == propose_window(model).window
+
+
+def test_the_checkpoint_decides_where_texts_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    def undecided(E: np.ndarray, spectrum: object) -> object:
+        found = propose_from_texts(E, spectrum)
+        return replace(found, worth=False, gain=Interval(0.1, -0.1, 0.3), why="they do not")
+
+    monkeypatch.setattr(propose, "propose_from_texts", undecided)
+    found = propose_window(Encoding(), TEXTS)
+    alone = propose_window(Encoding())
+    assert (found.source, found.window) == ("checkpoint", alone.window)
+    assert found.why == f"they do not; {alone.why}"
+
+
+def test_the_head_is_asked_about_frequent_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[np.ndarray] = []
+
+    def recording(shifts: np.ndarray) -> object:
+        asked.append(shifts)
+        return propose_from_head(shifts)
+
+    monkeypatch.setattr(propose, "propose_from_head", recording)
+    model = Encoding()
+    propose_window(model)
+    frequencies = model.frequencies("wordfreq")
+    h = model.average_token(frequencies, "centred").h
+    V, rows = model.spectrum.V, model.unembedding.W_U[frequencies.most(100)]
+    for i, shift in enumerate(asked[0]):
+        without = h - V[:, i] * (V[:, i] @ h)
+        assert shift == pytest.approx(np.abs(rows @ (without - h)).sum() / np.abs(rows @ h).sum())

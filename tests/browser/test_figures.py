@@ -1,0 +1,140 @@
+"""Figures in the browser: zoom, downloads, linked maps, and text that must stay text."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.hostile import TOKENS, write_hostile_checkpoint
+
+FIGURES = {
+    "Start": ("start_spectrum", "start_shift", "start_ranks", "start_anisotropy"),
+    "Spectrum": ("spectrum_chart", "direction_chart", "energy_chart"),
+    "Average token": ("shift_chart", "map_chart"),
+    "Filter and lens": ("ranks_chart", "layers_chart"),
+    "Geometry": ("isotropy_chart", "histogram_chart", "map_chart"),
+}
+
+
+def test_every_figure_can_be_taken_away(visit: Any, embedded: None) -> None:
+    reader = visit()
+    for page, figures in FIGURES.items():
+        reader.go(page)
+        for key in figures:
+            table = reader.download(key, "csv").decode("utf-8-sig")
+            rows = list(csv.reader(io.StringIO(table)))
+            assert len(rows) > 1
+            assert len({len(row) for row in rows}) == 1
+            reader.complete()
+        svg = reader.download(figures[-1], "svg")
+        assert svg.startswith(b"<svg")
+        assert b"</svg>" in svg
+        png = reader.download(figures[-1], "png")
+        assert png.startswith(b"\x89PNG\r\n\x1a\n")
+        assert len(png) > 5_000
+    reader.well()
+
+
+def zoom(reader: Any, key: str) -> list[float]:
+    """Draw a box in the first panel with the mouse; the range of x it leaves."""
+    before = reader.plot(key, "p._fullLayout.xaxis.range")
+    for _ in range(5):
+        # A figure that is laid out anew drops the drag that is under way: try again, as one would.
+        x, y, width, height = reader.plot(
+            key,
+            "(() => { const d = p.querySelector('.nsewdrag'); d.scrollIntoView({block: 'center'});"
+            " const b = d.getBoundingClientRect(); return [b.x, b.y, b.width, b.height]; })()",
+        )
+        reader.page.mouse.move(x + 0.3 * width, y + 0.3 * height)
+        reader.page.mouse.down()
+        reader.page.mouse.move(x + 0.5 * width, y + 0.6 * height, steps=5)
+        reader.page.mouse.move(x + 0.6 * width, y + 0.7 * height, steps=5)
+        reader.page.mouse.up()
+        reader.page.wait_for_timeout(1000)
+        after = reader.plot(key, "p._fullLayout.xaxis.range")
+        if after != before:
+            return after
+    raise AssertionError(f"{key}: the range of x stays {before}")
+
+
+@pytest.mark.parametrize(
+    ("page", "key"), [("spectrum", "spectrum_chart"), ("geometry", "map_chart")]
+)
+def test_zoom_stays_while_the_strip_moves(page: str, key: str, visit: Any, embedded: None) -> None:
+    reader = visit(page)
+    zoomed = zoom(reader, key)
+    for end, press in (("l", "ArrowRight"), ("r", "PageDown")):
+        window = reader.move_handle(end, press)
+        reader.await_window(window, key)
+        assert reader.plot(key, "p._fullLayout.xaxis.range") == pytest.approx(zoomed)
+    assert int(reader.key(key).locator(".chart").get_attribute("data-drawn")) > 1
+    reader.well()
+
+
+def test_a_fast_drag_ends_with_the_last_window_in_every_figure(visit: Any) -> None:
+    reader = visit("")
+    for pixels in (120, -200, 90):
+        window = reader.drag_handle("l", pixels)
+    reader.await_window(window, "start_spectrum", "start_ranks", "start_anisotropy")
+    assert reader.window == window
+    reader.await_value("window", window)
+    reader.well()
+
+
+def test_a_click_on_a_point_marks_it_in_both_maps_and_lists_its_neighbours(
+    visit: Any, embedded: None
+) -> None:
+    reader = visit("geometry", height=1400)
+    before = reader.sent("map_chart")
+    shown = reader.page.locator("[data-testid=stText]").inner_text()
+    # Where the outermost point of the second map lies: few others are near it.
+    x, y, row = reader.plot(
+        "map_chart",
+        """(() => {
+          p.scrollIntoView({block: 'center'});
+          const box = p.getBoundingClientRect(), l = p._fullLayout;
+          let best = null;
+          for (const t of p._fullData) {
+            if (t.xaxis !== 'x2' || !t.text) continue;
+            for (let i = 0; i < t.x.length; i++) {
+              if (best && t.x[i] <= best[3]) continue;
+              best = [box.x + l.xaxis2._offset + l.xaxis2.l2p(t.x[i]),
+                      box.y + l.yaxis2._offset + l.yaxis2.l2p(t.y[i]), t.customdata[i], t.x[i]];
+            }
+          }
+          return best; })()""",
+    )[:3]
+    reader.page.mouse.move(x - 3, y)
+    reader.page.mouse.move(x, y, steps=4)
+    reader.page.wait_for_selector(".st-key-map_chart .hoverlayer .hovertext")
+    reader.page.mouse.click(x, y)
+    figure = reader.await_other("map_chart", before)
+    rings = [trace for trace in figure["data"] if trace["marker"]["size"] == 15]
+    assert [ring["xaxis"] for ring in rings] == ["x", "x2"]
+    reader.await_value("row", str(row))
+    assert reader.page.locator("[data-testid=stText]").inner_text() != shown
+    assert reader.page.locator("[data-testid=stDataFrame]").count() == 2
+    assert f"row={row}" in reader.page.url
+    reader.well()
+
+
+def test_tokens_from_a_strangers_vocabulary_are_shown_and_run_nothing(
+    visit: Any, tmp_path: Path
+) -> None:
+    folder = write_hostile_checkpoint(tmp_path / "hostile")
+    seen = ""
+    reader = visit(f"?model={folder}")
+    for page in ("Start", "Spectrum", "Average token", "Filter and lens"):
+        reader.go(page)
+        main = reader.page.locator("[data-testid=stMain]")
+        seen += main.inner_text() + "".join(
+            reader.page.locator(".plot svg text").all_text_contents()
+        )
+        for tag in ("script", "iframe", "img[src=x]", "a[href*=example]", "a[href^=javascript]"):
+            assert main.locator(tag).count() == 0, tag
+        assert main.locator(".plot b, .plot .katex, .toks .katex, .toks b").count() == 0
+    reader.well()
+    for token in TOKENS:
+        assert token.replace(" ", "·")[:8] in seen, token

@@ -1,0 +1,148 @@
+"""From picking a model to a copied link that brings the same view back."""
+
+from pathlib import Path
+from typing import Any
+
+TEXT = "Volcanoes & earthquakes: 100 % of “them”?"
+
+
+def test_the_journey(visit: Any, tiny_folder: Path, embedded: None) -> None:
+    reader = visit()
+    # Another model by its folder, and back.
+    picker = reader.key("model").locator("input")
+    picker.click()
+    picker.fill(str(tiny_folder))
+    picker.press("Enter")
+    reader.page.wait_for_function(
+        "document.querySelector('.strip .keep')?.textContent.includes('of 32 directions')"
+    )
+    reader.complete()
+    picker = reader.key("model").locator("input")
+    picker.click()
+    picker.fill("smollm2-135m")
+    picker.press("Enter")
+    reader.page.wait_for_function(
+        "document.querySelector('.strip .keep')?.textContent.includes('of 576 directions')"
+    )
+    reader.complete()
+    assert reader.alerts == []
+
+    # A sentence changes the tokens.
+    tokens = reader.sent("start_ranks")
+    reader.type_text(TEXT)
+    tokens = reader.await_other("start_ranks", tokens)
+
+    # τ, by the keyboard.
+    isotropy = reader.sent("start_anisotropy")
+    reader.key("tau_slider").locator("input[type=range]").focus()
+    reader.page.keyboard.press("ArrowRight")
+    tokens = reader.await_other("start_ranks", tokens)
+    isotropy = reader.await_other("start_anisotropy", isotropy)
+    assert reader.window == "173:403"  # τ = 2.5
+
+    # A handle of the strip, by the mouse.
+    window = reader.drag_handle("l", -60)
+    reader.await_window(window, "start_spectrum", "start_ranks", "start_anisotropy")
+    assert reader.sent("start_ranks") != tokens
+    assert reader.sent("start_anisotropy") != isotropy
+
+    # Everything goes along to the other pages.
+    reader.go("Filter and lens")
+    assert reader.window == window
+    reader.await_value("text", TEXT)
+    lens = reader.download("ranks_chart", "csv")
+    window = reader.move_handle("r", "PageDown")
+    reader.await_window(window, "ranks_chart", "layers_chart")
+    assert reader.download("ranks_chart", "csv") != lens
+    lens = reader.download("ranks_chart", "csv")
+
+    again = visit(wait=False)
+    again.page.goto(reader.page.url)
+    again.complete()
+    assert again.window == window
+    again.await_value("text", TEXT)
+    assert again.download("ranks_chart", "csv") == lens
+    assert again.sent("ranks_chart") == reader.sent("ranks_chart")
+    again.well()
+
+    # The maps move with the window; layout, scale and row are in the link too.
+    reader.go("Geometry")
+    assert reader.window == window
+    maps = reader.sent("map_chart")
+    window = reader.move_handle("l", "PageUp")
+    reader.await_window(window, "isotropy_chart", "histogram_chart", "map_chart")
+    assert reader.sent("map_chart") != maps
+    reader.key("one_scale").locator("label").first.click()
+    maps = reader.await_other("map_chart", reader.sent("map_chart"))
+    row = reader.key("row").locator("input")
+    row.fill("17")
+    row.press("Enter")
+    maps = reader.await_other("map_chart", maps)
+
+    again = visit(wait=False)
+    again.page.goto(reader.page.url)
+    again.complete()
+    assert again.window == window
+    assert again.sent("map_chart") == maps
+    assert again.sent("isotropy_chart") == reader.sent("isotropy_chart")
+    again.await_value("row", "17")
+    assert again.page.url == reader.page.url
+    again.well()
+    reader.well()
+
+
+def test_the_back_button_brings_page_window_and_text_back(visit: Any) -> None:
+    reader = visit("filter_and_lens?window=100:500&text=Cats+%26+dogs")
+    reader.go("Spectrum")
+    assert reader.window == "100:500"
+    assert "window=100%3A500" in reader.page.url
+    window = reader.move_handle("l", "ArrowRight")
+    reader.await_window(window, "spectrum_chart")
+    # Streamlit leaves a step or two of its own between two pages.
+    for _ in range(5):
+        reader.page.go_back()
+        reader.page.wait_for_timeout(300)
+        reader.complete()
+        if "/filter_and_lens?" in reader.page.url:
+            break
+    reader.await_window("100:500", "ranks_chart")
+    assert reader.alerts == []
+    reader.await_value("text", "Cats & dogs")
+    assert reader.window == "100:500"
+    reader.well()
+
+
+def test_umap_is_laid_out_on_demand_and_found_again_by_the_link(visit: Any, embedded: None) -> None:
+    reader = visit("geometry?window=72:504")
+    reader.page.get_by_text("UMAP", exact=True).first.click()
+    reader.page.get_by_role("button", name="Lay out a UMAP").click()
+    reader.page.wait_for_selector('.st-key-map_chart .chart[data-stamp^="UMAP"]')
+    reader.complete()
+    again = visit(wait=False)
+    again.page.goto(reader.page.url)
+    again.complete()
+    assert again.sent("map_chart") == reader.sent("map_chart")
+    assert "UMAP 1" in str(again.sent("map_chart")["layout"])
+    again.well()
+    reader.well()
+
+
+def test_the_first_visitor_of_a_server_may_come_by_any_link(
+    browser: Any, cache: Path, tmp_path: Path, visit: Any
+) -> None:
+    from tests.browser.conftest import start_server, stop_server
+
+    process, address = start_server(cache, tmp_path / "log.txt")
+    try:
+        reader = visit("geometry?window=72:504&prompt=mean", at=address)
+        assert reader.window == "72:504"
+        assert reader.page.locator("h1").inner_text() == "Geometry"
+        assert reader.key("model").is_visible()
+        assert "Averages" in reader.page.locator("[data-testid=stSidebar]").inner_text()
+        assert "window=72" in reader.page.url
+        reader.go("Spectrum")
+        assert reader.window == "72:504"
+        reader.well()
+    finally:
+        stop_server(process)
+    assert "Traceback" not in (tmp_path / "log.txt").read_text()

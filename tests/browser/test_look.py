@@ -1,0 +1,164 @@
+"""Both themes can be read, both widths used."""
+
+import re
+from typing import Any
+
+import pytest
+
+NAMES = (
+    *("Start", "Spectrum", "Average token", "Filter and lens", "Geometry"),
+    *("Window laboratory", "Compare"),
+)
+WITHOUT_AXES = ("Filter and lens", "Compare")
+
+# Colours of words and of what is behind them, as the reader gets them: the page, or an opaque
+# button.
+COLOURS = """() => {
+  const back = getComputedStyle(document.querySelector(".stApp")).backgroundColor;
+  const behind = (e) => {
+    const button = e.closest("button");
+    const colour = button ? getComputedStyle(button).backgroundColor : back;
+    return colour.startsWith("rgb(") ? colour : back;
+  };
+  const of = (selector, style = "color") => [...document.querySelectorAll(selector)]
+    .filter((e) => e.getClientRects().length && e.textContent.trim())
+    .map((e) => [selector, getComputedStyle(e)[style], behind(e)]);
+  return { back, words: [
+    ...of("h1"), ...of("[data-testid=stMain] [data-testid=stMarkdownContainer] p"),
+    ...of(".strip .words span"), ...of("[data-testid=stSidebar] p"),
+    ...of(".plot .xtick text", "fill"), ...of(".plot .g-xtitle text", "fill"),
+    ...of(".plot .g-ytitle text", "fill"), ...of(".chart .bar button"), ...of(".toks .tok"),
+  ] };
+}"""
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance, 0 to 1 (WCAG 2.2)."""
+    parts = [float(n) / 255 for n in re.findall(r"[\d.]+", colour)[:3]]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast ratio, 1 to 21 (WCAG 2.2)."""
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_contrast_of_known_colours() -> None:
+    assert contrast("rgb(0, 0, 0)", "rgb(255, 255, 255)") == pytest.approx(21)
+    assert contrast("rgb(119, 119, 119)", "rgb(255, 255, 255)") == pytest.approx(4.48, abs=0.01)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_words_can_be_read(scheme: str, visit: Any, embedded: None) -> None:
+    reader = visit(scheme=scheme)
+    for name in NAMES:
+        reader.go(name)
+        if name not in WITHOUT_AXES:
+            reader.page.wait_for_selector(".plot .xtick text")
+        seen = reader.page.evaluate(COLOURS)
+        assert (luminance(seen["back"]) < 0.5) == (scheme == "dark")
+        kinds = {selector for selector, _, _ in seen["words"]}
+        assert {"h1", ".strip .words span"} <= kinds
+        for selector, colour, behind in seen["words"]:
+            least = 3.0 if "strip" in selector else 4.5  # the strip's words repeat its drawing
+            assert contrast(colour, behind) >= least, f"{name}: {selector} {colour} on {behind}"
+    reader.well()
+
+
+def test_a_change_of_theme_reaches_figures_and_strip(visit: Any) -> None:
+    reader = visit("spectrum")
+    reader.page.emulate_media(color_scheme="dark")
+    reader.page.wait_for_function(
+        """() => { const e = document.querySelector(".st-key-spectrum_chart .g-xtitle text");
+             return e && getComputedStyle(e).fill === "rgb(231, 233, 236)"; }"""
+    )
+    strip, app = reader.page.evaluate(
+        """() => [".st-key-window_strip", ".stApp"].map(
+             (s) => getComputedStyle(document.querySelector(s)).backgroundColor)"""
+    )
+    assert strip == app
+    reader.well()
+
+
+# How far main and document reach beyond their frames, and the narrowest figure.
+REACH = """() => {
+  const m = document.querySelector("[data-testid=stMain]"), d = document.scrollingElement;
+  const widths = [...document.querySelectorAll(".chart .plot .main-svg:first-child")]
+    .map((e) => e.getBoundingClientRect().width);
+  return [d.scrollWidth - innerWidth, m.scrollWidth - m.clientWidth, Math.min(...widths)];
+}"""
+
+
+def test_nothing_hangs_over_the_edge(visit: Any, embedded: None) -> None:
+    reader = visit()
+    for name in NAMES:
+        reader.page.set_viewport_size({"width": 1280, "height": 900})
+        reader.go(name)
+        for width in (1280, 800):
+            reader.page.set_viewport_size({"width": width, "height": 900})
+            reader.page.wait_for_function(f"innerWidth === {width}")
+            reader.page.wait_for_function(f"(() => {{ const [d, m, w] = ({REACH})();"
+                                          " return d <= 0 && m <= 0 && w > 200; })()")  # fmt: skip
+    reader.well()
+
+
+@pytest.mark.parametrize("width", [1280, 800])
+def test_navigation_and_model_picker_are_within_reach(width: int, visit: Any) -> None:
+    reader = visit("spectrum", width=width)
+    if not reader.key("model").is_visible():
+        reader.page.locator("[data-testid=stExpandSidebarButton]").click()
+    reader.key("model").locator("input").click()
+    reader.page.locator("[role=option]").first.wait_for()
+    reader.page.keyboard.press("Escape")
+    if width < 1280 and reader.page.locator("[data-testid=stSidebarCollapseButton]").count():
+        reader.page.locator("[data-testid=stSidebar]").hover()
+        reader.page.locator("[data-testid=stSidebarCollapseButton] button").click()
+    reader.go("Geometry")
+    assert reader.page.url.split("?")[0].endswith("/geometry")
+    reader.page.evaluate("document.querySelector('[data-testid=stMain]').scrollTo(0, 1500)")
+    strip = reader.page.locator(".strip").bounding_box()
+    assert 0 <= strip["y"] < 300, "the strip stays in sight"
+    reader.well()
+
+
+def test_the_keyboard_reaches_the_strip_on_every_page(visit: Any) -> None:
+    reader = visit()
+    for name in NAMES:
+        reader.go(name)
+        handle = reader.page.locator(".grip-l")
+        assert handle.get_attribute("role") == "slider"
+        assert handle.get_attribute("aria-label")
+        window = reader.move_handle("l", "PageUp")
+        assert handle.get_attribute("aria-valuenow") == window.split(":")[0]
+        reader.page.wait_for_function(
+            "(w) => document.querySelector('.st-key-window input').value === w", arg=window
+        )
+        reader.complete()
+    reader.well()
+
+
+# Follow a link and, while the page changes, move the handle that is there by the keyboard.
+MOVE_ON_THE_WAY = """async ([name, wait]) => {
+  [...document.querySelectorAll("a")].find((a) => a.innerText.includes(name)).click();
+  await new Promise((done) => setTimeout(done, wait));
+  const grip = () => document.querySelector(".grip-l");
+  while (!grip()) await new Promise(requestAnimationFrame);
+  grip().dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true }));
+  return document.querySelector(".strip .keep").textContent.split(" ")[1];
+}"""
+
+
+@pytest.mark.parametrize("wait", [0, 20, 60, 150])
+def test_a_move_made_while_the_page_changes_is_kept(wait: int, visit: Any) -> None:
+    reader = visit()
+    for name in ("Spectrum", "Average token", "Start"):
+        window = reader.page.evaluate(MOVE_ON_THE_WAY, [name, wait])
+        reader.arrive(name)
+        reader.await_value("window", window)
+        reader.page.wait_for_function(
+            "(w) => document.querySelector('.strip .keep').textContent.includes(`kept ${w} `)",
+            arg=window,
+        )
+    reader.well()

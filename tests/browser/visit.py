@@ -1,0 +1,196 @@
+"""A reader in Chromium: one page of one session, and all that went wrong on it."""
+
+import json
+import re
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import BrowserContext, Download, Locator, Page
+
+READY = (
+    "[data-testid=stApp][data-test-connection-state=CONNECTED][data-test-script-state=notRunning]"
+)
+PATIENCE = 90_000
+"""Milliseconds that anything may take on a busy machine; nothing usually takes a tenth."""
+
+# Streamlit 1.67 does not know at which depth it is served and asks below the page's own path
+# first; both answers are 404 and it goes on with the right address.
+PROBES = re.compile(r"/[a-z_]+/_stcore/(health|host-config)$")
+
+# Are all figures drawn from the newest data, and is nothing under way?
+COMPLETE = """(ready) => {
+  if (!document.querySelector(ready)) return false;
+  if (document.querySelector("[data-testid=stProgress]")) return false;
+  if (!document.querySelector(".strip .keep")?.textContent) return false;
+  return [...document.querySelectorAll(".chart")].every(
+    (c) => c.dataset.drawn && c.state && !c.state.busy
+      && ["traces", "layout"].every((part) => c.state.drawn?.[part] === c.state.data[part]));
+}"""
+
+
+class Visit:
+    """One open page."""
+
+    def __init__(self, context: BrowserContext, server: str) -> None:
+        self.server = server
+        self.page: Page = context.new_page()
+        self.page.set_default_timeout(PATIENCE)
+        self.troubles: list[str] = []
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self.troubles.append(f"uncaught: {error}"))
+        self.page.on("dialog", self._dialog)
+        self.page.on("requestfailed", self._failed)
+        self.page.on("response", self._answered)
+        self.page.on("request", self._asked)
+
+    def _heard(self, message: Any) -> None:
+        where = urlsplit(message.location.get("url", "")).path
+        if message.type == "error" and not PROBES.search(where):
+            self.troubles.append(f"console: {message.text} at {message.location}")
+
+    def _dialog(self, dialog: Any) -> None:
+        self.troubles.append(f"a script ran: {dialog.message}")
+        dialog.dismiss()
+
+    def _failed(self, request: Any) -> None:
+        # A page that is left or closed takes its pending requests along.
+        if request.failure != "net::ERR_ABORTED":
+            self.troubles.append(f"failed: {request.url} {request.failure}")
+
+    def _answered(self, response: Any) -> None:
+        if response.status >= 400 and not PROBES.search(urlsplit(response.url).path):
+            self.troubles.append(f"{response.status}: {response.url}")
+
+    def _asked(self, request: Any) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme in ("data", "blob"):
+            return
+        if parts.hostname not in ("127.0.0.1", "localhost"):
+            self.troubles.append(f"left this machine: {request.url}")
+
+    def open(self, path: str = "") -> "Visit":
+        """Open a page by its address and wait until it is complete."""
+        self.page.goto(f"{self.server}/{path}")
+        return self.complete()
+
+    def complete(self) -> "Visit":
+        """Wait until the script has run, no job is under way and all figures are drawn."""
+        self.page.wait_for_function(COMPLETE, arg=READY, timeout=PATIENCE, polling=100)
+        return self
+
+    def go(self, name: str) -> "Visit":
+        """Change the page by its link in the navigation; nothing where it is open already."""
+        if not self._title(name).count():
+            self.page.get_by_role("link", name=name, exact=False).first.click()
+        return self.arrive(name)
+
+    def arrive(self, name: str) -> "Visit":
+        """Wait until the page of that name is the one that is open, and complete."""
+        self._title(name).wait_for()
+        return self.complete()
+
+    def _title(self, name: str) -> Locator:
+        return self.page.locator(
+            "h1", has_text="What a language model" if name == "Start" else name
+        )
+
+    def well(self) -> None:
+        """Nothing failed so far, in the page or in the browser's log."""
+        assert self.troubles == [], self.troubles
+        assert self.page.locator("[data-testid=stException]").count() == 0
+
+    @property
+    def alerts(self) -> list[str]:
+        """The coloured lines."""
+        return self.page.locator("[data-testid=stAlert]").all_inner_texts()
+
+    def key(self, key: str) -> Locator:
+        """The element of a widget's key."""
+        return self.page.locator(f".st-key-{key}")
+
+    @property
+    def window(self) -> str:
+        """The window as the strip says it, ``l:r``."""
+        said = self.page.locator(".strip .keep").inner_text()
+        return said.removeprefix("kept ").split(" ")[0]
+
+    def await_value(self, key: str, value: str) -> None:
+        """Wait until a widget shows ``value``: the field is there before what it holds is."""
+        self.page.wait_for_function(
+            """([key, value]) => [...document.querySelectorAll(
+                `.st-key-${key} input, .st-key-${key} textarea`)].some((f) => f.value === value)""",
+            arg=[key, value],
+        )
+
+    def await_window(self, window: str, *figures: str) -> None:
+        """Wait until the figures show that window."""
+        for figure in figures:
+            self.page.wait_for_selector(
+                f'.st-key-{figure} .chart[data-stamp$="{window}"]', timeout=PATIENCE
+            )
+        self.complete()
+
+    def move_handle(self, end: str, key: str) -> str:
+        """Move a handle of the strip by the keyboard; the new window."""
+        before = self.window
+        self.page.locator(f".grip-{end}").focus()
+        self.page.keyboard.press(key)
+        assert self.window != before
+        return self.window
+
+    def drag_handle(self, end: str, pixels: int) -> str:
+        """Drag a handle of the strip with the mouse; the new window."""
+        box = self.page.locator(f".grip-{end}").bounding_box()
+        assert box is not None
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        before = self.window
+        self.page.mouse.move(x, y)
+        self.page.mouse.down()
+        for step in range(1, 9):
+            self.page.mouse.move(x + pixels * step / 8, y)
+        self.page.mouse.up()
+        assert self.window != before
+        return self.window
+
+    def type_text(self, text: str) -> None:
+        """Type the reader's text and send it."""
+        field = self.key("text").locator("textarea")
+        field.fill(text)
+        field.press("Control+Enter")
+
+    def sent(self, key: str) -> dict[str, Any] | None:
+        """The figure the server sent last, as Plotly takes it; None while there is none."""
+        given = self.page.evaluate(
+            f"document.querySelector('.st-key-{key} .chart')?.state?.data ?? null"
+        )
+        if given is None:
+            return None
+        return {"data": json.loads(given["traces"]), "layout": json.loads(given["layout"])}
+
+    def await_other(self, key: str, figure: dict[str, Any] | None) -> dict[str, Any]:
+        """Wait until a figure differs from ``figure``; the new one."""
+        end = time.monotonic() + PATIENCE / 1000
+        # While what it shows is being computed, a progress bar stands in its place.
+        while self.sent(key) in (None, figure):
+            assert time.monotonic() < end, f"{key} stays as it was"
+            self.page.wait_for_timeout(50)
+        self.complete()
+        shown = self.sent(key)
+        assert shown is not None
+        return shown
+
+    def plot(self, key: str, expression: str) -> Any:
+        """A JavaScript expression of ``p``, the Plotly element of a figure."""
+        return self.page.evaluate(
+            f"(() => {{ const p = document.querySelector('.st-key-{key} .plot');"
+            f" return {expression}; }})()"
+        )
+
+    def download(self, key: str, kind: str) -> bytes:
+        """What the button under a figure saves."""
+        with self.page.expect_download(timeout=PATIENCE) as caught:
+            self.key(key).locator(f".save-{kind}").click()
+        saved: Download = caught.value
+        assert saved.suggested_filename.endswith(f".{kind}")
+        return saved.path().read_bytes()

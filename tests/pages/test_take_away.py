@@ -1,0 +1,60 @@
+"""The fold that takes a window away, drawn without a browser."""
+
+import zipfile
+from io import BytesIO
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from embfilter_viz.export.numpy_lines import numpy_zip
+from embfilter_viz.model import Model
+from embfilter_viz.spectral.windows import Window
+from embfilter_viz.ui.choices import View
+
+
+def script() -> None:
+    import streamlit as st
+
+    from embfilter_viz.ui.take_away import take_away
+
+    take_away(st.session_state["view"], about=st.session_state["about"])
+
+
+def test_the_fold_offers_everything_and_starts_nothing(tiny_model: Model) -> None:
+    app = AppTest.from_function(script, default_timeout=30)
+    app.session_state["view"] = View(tiny_model, "prompteol", Window(3, 20, 32))
+    app.session_state["about"] = None
+    app.run()
+    assert not app.exception
+    assert [fold.label for fold in app.expander] == ["Take the window 3:20 away"]
+    downloads = [element.proto.label for element in app.get("download_button")]
+    assert downloads == ["Filter file", "FAISS transform", "Lines of NumPy"]
+    assert [button.label for button in app.button] == [
+        "Make a report",
+        "Write a folder for sentence-transformers",
+    ]
+
+
+def test_a_report_is_not_offered_once_the_page_says_something_else(
+    tiny_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("embfilter_viz.ui.take_away.session_report", lambda *_, **__: "<html>")
+    app = AppTest.from_function(script, default_timeout=30)
+    app.session_state["view"] = View(tiny_model, "prompteol", Window(3, 20, 32))
+    app.session_state["about"] = "no sweep yet"
+    app.run()
+    app.button[0].click().run()
+    assert "Report" in [element.proto.label for element in app.get("download_button")]
+    app.session_state["about"] = "a sweep"
+    app.run()
+    assert "Report" not in [element.proto.label for element in app.get("download_button")]
+    assert app.button[0].label == "Make a report"
+
+
+def test_the_zip_holds_a_script_and_its_matrix(tiny_model: Model) -> None:
+    with zipfile.ZipFile(BytesIO(numpy_zip(tiny_model, Window(3, 20, 32)))) as archive:
+        assert sorted(archive.namelist()) == ["embed_filter.npy", "embed_filter.py"]
+        V = np.load(BytesIO(archive.read("embed_filter.npy")))
+        assert b"np.load('embed_filter.npy')" in archive.read("embed_filter.py")
+    np.testing.assert_array_equal(V, tiny_model.spectrum.V[:, 3:20])

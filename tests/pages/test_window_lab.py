@@ -1,0 +1,107 @@
+"""The Window laboratory and Compare: what they show is what the library computes."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from embfilter_viz.analyses.compare import Run, compare
+from embfilter_viz.analyses.sweep import sweep
+from embfilter_viz.evaluation.tasks import demo_task, read_task
+from embfilter_viz.model import open_model
+from embfilter_viz.spectral.windows import Window
+from embfilter_viz.ui import lab
+from tests.pages.explorer import Explorer
+
+PAIRS = "gold;one;two;id\n" + "".join(
+    f"{i % 6};A cat has {i} toys.;{'A cat has' if i % 6 > 2 else 'The bank lends'} {i};{i}\n"
+    for i in range(36)
+)
+
+
+def test_the_sweep_on_the_page_is_the_librarys(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As measured on the page, over an index of a size that takes no time.
+    monkeypatch.setattr(lab, "search_cost", partial(lab.search_cost, n_vectors=500))
+    explorer = Explorer("window_lab", model=str(tiny), windows="τ curve")
+    assert explorer.errors == []
+    explorer.press("Score")
+    assert explorer.errors == []
+    assert explorer.figures == {"sweep_chart", "ablation_chart", "proposal_chart"}
+    model, task = open_model(str(tiny)), demo_task("sts")
+    found = sweep(model, task, "prompteol", lab.windows_of("τ curve", task, model.d_model))
+    assert explorer.answers[0] == found.sentence
+    values = [metric.value for metric in explorer.at.metric]
+    assert values[0] == f"{found.tau_2.score.value:.1f}", "the strip stands at τ = 2"
+    assert values[2] == f"{found.highest.score.value:.1f}"
+    compile(explorer.python, "window_lab", "exec")
+
+    # The window goes to the strip, is scored there and can be kept.
+    (use,) = [button for button in explorer.at.button if button.key == "use-hig"]
+    if found.highest.window != found.tau_2.window:
+        use.click()
+        explorer.settle()
+    assert explorer.window == str(found.highest.window)
+    assert explorer.at.metric[0].value == f"{found.highest.score.value:.1f}"
+    explorer.press("Keep")
+    kept = [run["window"] for run in explorer.parts["history"]["add"]]
+    assert str(found.highest.window) in kept
+    saved = [button.proto.label for button in explorer.at.get("download_button")]
+    assert saved == ["Filter file", "FAISS transform", "Lines of NumPy"]
+    explorer.press("Make a report")
+    assert "Report" in [button.proto.label for button in explorer.at.get("download_button")]
+    explorer.press("Measure search")
+    assert "times as fast" in explorer.answers[-1]
+
+
+def test_a_file_is_scored_once_its_columns_are_agreed_on(tiny: Path) -> None:
+    explorer = Explorer("window_lab", model=str(tiny), data="your file", windows="τ curve")
+    explorer.control("task_file").upload("pairs.csv", PAIRS.encode(), "text/csv")
+    explorer.settle()
+    columns = {box.label: box.value for box in explorer.at.selectbox if "column" in box.label}
+    assert columns == {"Sentence1 column": "one", "Sentence2 column": "two", "Score column": "gold"}
+    assert not [button for button in explorer.at.button if button.label.startswith("Score ")]
+    explorer.press("Use these columns")
+    task = read_task("sts", PAIRS.encode(), "pairs.csv",
+                     columns={"sentence1": "one", "sentence2": "two", "score": "gold"})  # fmt: skip
+    assert task.describe() in explorer.words
+    explorer.press("Score 8")
+    assert explorer.errors == []
+    assert "of 36 pairs" in explorer.answers[0]
+
+
+def test_a_file_that_is_no_task_is_answered_in_one_line(tiny: Path) -> None:
+    explorer = Explorer("window_lab", model=str(tiny), data="your file")
+    explorer.control("task_file").upload("pairs.csv", b"one,two,gold\na,b,high\n", "text/csv")
+    explorer.settle().press("Use these columns")
+    (line,) = explorer.errors
+    assert "row 2 has 'high' as score, not a number" in line
+
+
+def test_two_runs_are_compared_as_the_library_does(tiny: Path) -> None:
+    second = f"{tiny} · mean · 2:30"
+    explorer = Explorer("compare", model=str(tiny), second=second)
+    explorer.press("Score both")
+    assert explorer.errors == []
+    model = open_model(str(tiny))
+    found = compare(
+        Run(model, "prompteol", Window(0, 32, 32)),
+        Run(model, "mean", Window(2, 30, 32)),
+        demo_task("sts"),
+    )
+    assert explorer.answers == [found.sentence]
+    assert explorer.figures == {"comparison_chart"}
+    assert explorer.at.query_params["second"] == second
+    explorer.change("second", "nonsense")
+    assert "model · prompt · window" in explorer.errors[0]
+
+
+def test_a_strangers_storage_is_read_with_care() -> None:
+    from embfilter_viz.ui.history import Tried, tried_of_json
+
+    good = {
+        "model": "m", "prompt": "mean", "window": "1:2", "task": "sts", "data": "demo",
+        "score": 1.0, "low": 0.5, "high": 1.5, "raw": 0.9, "units": 3,
+    }  # fmt: skip
+    bad = [{**good, "score": "x"}, {**good, "raw": float("nan")}, {**good, "model": "m" * 5000}, []]
+    assert tried_of_json(json.dumps([good, *bad])) == [Tried(**good)]

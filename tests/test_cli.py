@@ -1,0 +1,825 @@
+"""The command line's contract: its JSON, its files, and one line for whatever is wrong."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from embfilter_viz import EmbedFilter, load_filter, open_model
+from embfilter_viz.analyses.geometry import geometry
+from embfilter_viz.analyses.lens import lens
+from embfilter_viz.analyses.propose import propose_window
+from embfilter_viz.cli import commands, main, tables
+from embfilter_viz.evaluation.tasks import COLUMNS_OF, KINDS, LIMITS
+from embfilter_viz.model import Model
+from embfilter_viz.models.devices import DEVICES, PRECISIONS
+from embfilter_viz.models.encoder import Encoder
+from embfilter_viz.models.prompts import PROMPTS
+from embfilter_viz.spectral.average_token import GAUGES
+from embfilter_viz.spectral.windows import BANDS, Window
+from tests.models.tiny_checkpoints import D_MODEL, D_VOCAB, one_thread
+
+__all__ = ["one_thread"]
+
+ROOT = Path(__file__).parents[1]
+TEXTS = ["the cat sat on the mat", "a dog", "stock markets 😀", "שלום עולם", "stars are born",
+         "gas & dust", "the cat sat on the mat", "clouds", "<b>bold</b>", "gravity",
+         "one word", "the market fell"]  # fmt: skip
+TOKEN = {"id", "text", "logit", "frequency_rank"}
+
+
+@dataclass
+class Said:
+    """What a command left behind."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        assert (self.status, self.err) == (0, "")
+        return json.loads(self.out, parse_constant=lambda name: pytest.fail(f"{name} in the JSON"))
+
+    @property
+    def complaint(self) -> str:
+        """The one line, once it is known to be all there is."""
+        assert self.status == 2, self.out
+        assert self.out == ""
+        assert self.err.startswith("embfilter-viz: ")
+        assert self.err.endswith("\n")
+        assert self.err.count("\n") == 1
+        return self.err[len("embfilter-viz: ") : -1]
+
+
+Run = Callable[..., Said]
+
+
+@pytest.fixture(scope="module")
+def one_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def run(
+    one_cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    """Run the command line here, with one cache for all tests of this module."""
+    import wordfreq
+
+    monkeypatch.setenv("EMBFILTER_VIZ_CACHE", str(one_cache))
+    words = {"the": 0.05, "cat": 0.001, "of": 0.03}
+    monkeypatch.setattr(wordfreq, "get_frequency_dict", lambda *_, **__: words)
+
+    def running(*arguments: object) -> Said:
+        with pytest.raises(SystemExit) as left:
+            main([str(a) for a in arguments])
+        captured = capsys.readouterr()
+        assert isinstance(left.value.code, int)
+        return Said(left.value.code, captured.out, captured.err)
+
+    return running
+
+
+@pytest.fixture
+def model(run: Run, tiny: Path) -> Model:
+    """The tiny model in the cache that the commands use."""
+    return open_model(str(tiny))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "texts.txt"
+    path.write_text("\n".join(TEXTS) + "\n", encoding="utf-8")
+    return path
+
+
+def process(*arguments: object, **options: Any) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "embfilter_viz", *map(str, arguments)]
+    kinds = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
+    return subprocess.Popen(command, **(kinds | options))
+
+
+# -- the JSON ---------------------------------------------------------------------------------
+
+
+def test_models(run: Run) -> None:
+    (bundled,) = run("models", "--json").json["models"]
+    assert bundled.items() >= {"name": "smollm2-135m", "present": False}.items()
+    assert bundled["bytes"] > 9e7
+
+
+@pytest.mark.parametrize("centre", [[], ["--centre"]])
+def test_spectrum(run: Run, tiny: Path, model: Model, centre: list[str]) -> None:
+    said = run("spectrum", tiny, "--json", *centre).json
+    assert (said["d_vocab"], said["d_model"]) == (D_VOCAB, D_MODEL)
+    W_U = model.unembedding.W_U.astype(float)
+    naive = np.linalg.svd(W_U - W_U.mean(0) * bool(centre), compute_uv=False)
+    np.testing.assert_allclose(said["singular_values"], naive, rtol=1e-6)
+    assert said["condition_number"] == pytest.approx(naive[0] / naive[-1], rel=1e-6)
+    assert said["centred"] == bool(centre)
+    assert len(said["relative_error"]) == D_MODEL
+    assert said["degenerate_groups"] == []
+
+
+def test_directions(run: Run, tiny: Path, model: Model) -> None:
+    said = run("directions", tiny, "--index", 3, "--top", 4, "--json").json
+    loadings = model.unembedding.W_U @ model.spectrum.V[:, 3]
+    order = np.argsort(-loadings, kind="stable")
+    assert said["index"] == 3
+    assert said["singular_value"] == model.spectrum.singular_values[3]
+    assert [token["id"] for token in said["positive"]] == order[:4].tolist()
+    assert [token["id"] for token in said["negative"]] == order[::-1][:4].tolist()
+    assert said["negative"][0]["logit"] == pytest.approx(loadings.min())
+    assert all(set(token) >= TOKEN for token in said["positive"])
+    assert said["positive"][0]["text"] == model.vocabulary.text(int(order[0]))
+
+
+@pytest.mark.parametrize("gauge", GAUGES)
+def test_spectroscopy(run: Run, tiny: Path, file: Path, gauge: str) -> None:
+    options = ["--frequencies", file, "--gauge", gauge, "--top", 5]
+    said = run("spectroscopy", tiny, *options, "--json").json
+    assert {name: len(values) for name, values in said["shift"].items()} == dict.fromkeys(
+        ("frequent", "infrequent", "random"), D_MODEL
+    )
+    assert said["edge_to_bulk"]["low"] <= said["edge_to_bulk"]["high"]
+    assert said["edge_to_bulk"]["ratio"] > 0
+    assert (said["gauge"], said["frequencies"]["source"]) == (gauge, "corpus")
+    assert [token["frequency_rank"] for token in said["frequent_tokens"]] == list(range(5))
+    bands = run("spectroscopy", tiny, *options, "--bands", 4, "--json").json
+    assert [len(values) for values in bands["shift"].values()] == [4, 4, 4]
+    assert bands["bands"] == [[0, 8], [8, 16], [16, 24], [24, 32]]
+
+
+def test_lens(run: Run, tiny: Path, model: Model, file: Path) -> None:
+    said = run("lens", tiny, "the cat", "--window", "3:20", "--top", 6, "--json").json
+    assert said["window"] == [3, 20]
+    own = lens(
+        model, "the cat", "prompteol", Window(3, 20, D_MODEL), top=6,
+        frequencies=model.frequencies("model"),
+    )  # fmt: skip
+    assert said == own.to_json()
+    assert all(set(token) >= TOKEN for side in ("raw", "filtered") for token in said[side])
+    tau = run("lens", tiny, "the cat", "--tau", 4, "--frequencies", file, "--json").json
+    assert tau["window"] == [12, 20]
+
+
+def test_geometry(run: Run, tiny: Path, model: Model, file: Path) -> None:
+    said = run("geometry", tiny, file, "--prompt", "mean", "--json").json
+    assert said == geometry(model, TEXTS, "mean", Window.of_tau(2, D_MODEL)).to_json()
+    measures = {"mean_cosine", "isoscore", "effective_rank"}
+    assert set(said["raw"]) & set(said["filtered"]) >= measures
+
+
+def test_propose(run: Run, tiny: Path, model: Model, file: Path, tmp_path: Path) -> None:
+    said = run("propose", tiny, "--json").json
+    assert said == propose_window(model).to_json()
+    assert (said["source"], said["n_texts"]) == ("checkpoint", 0)
+    few = run("propose", tiny, file, "--json").json
+    # one of the twelve stands there twice
+    assert few["why"].startswith("distinct texts given: 11, fewer than the 50")
+    assert {key: few[key] for key in ("l", "r")} == {key: said[key] for key in ("l", "r")}
+    many = [f"{text} {i}" for i in range(6) for text in TEXTS]
+    (tmp_path / "many.txt").write_text("\n".join(many), encoding="utf-8")
+    said = run("propose", tiny, tmp_path / "many.txt", "--prompt", "mean", "--json").json
+    assert said == propose_window(model, many, "mean").to_json()
+    # whether or not a random model's texts decide, they were looked at
+    assert f"your {len(set(many))} texts" in said["why"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("filter", "a.safetensors"), ("faiss", "a.vt"), ("numpy", "a.py"), ("report", "a.html")],
+)
+def test_export(
+    run: Run, tiny: Path, model: Model, file: Path, tmp_path: Path, kind: str, name: str
+) -> None:
+    out = tmp_path / name
+    more = ("--texts", file) if kind == "report" else ()
+    said = run(
+        "export", tiny, "--window", "3:20", "--format", kind, "-o", out, *more, "--json"
+    ).json
+    assert (said["window"], said["dimensions"], said["tau"]) == ([3, 20], 17, 32 / 17)
+    assert (said["head"], said["bytes"]) == (model.head.digest(), out.stat().st_size)
+    if kind == "report":
+        assert said["check"] is None
+        page = out.read_text(encoding="utf-8")
+        assert page.count('class="figure"') == 4
+        assert TEXTS[0] in page
+        assert model.head.digest() in page
+        assert str(tiny) not in page
+    else:
+        assert said["check"]["cosine"] > 0.999999
+    if kind == "filter":
+        V = model.spectrum.V[:, 3:20]
+        np.testing.assert_array_equal(load_filter(out, model=model).projection_, V)
+    out.write_text("something of the user's own")
+    again = run("export", tiny, "--format", kind, "-o", out)
+    if kind == "faiss":  # known for ours by the note beside it
+        assert again.status == 0
+    else:
+        assert "no export of ours; choose another name, or replace it with --force" in (
+            again.complaint
+        )
+
+
+def test_a_lower_precision_is_another_result_and_said(run: Run, tiny: Path, tmp_path: Path) -> None:
+    plain = run("lens", tiny, "the cat", "--frequencies", "wordfreq", "--json").json
+    half = ("lens", tiny, "the cat", "--frequencies", "wordfreq", "--dtype", "bfloat16")
+    said = run(*half, "--device", "cpu", "--json").json
+    assert said["encoded"] == {"device": "cpu", "dtype": "bfloat16"}
+    assert "encoded" not in plain
+    assert said["raw"][0]["logit"] != plain["raw"][0]["logit"]
+    assert said["raw"][0]["logit"] == pytest.approx(plain["raw"][0]["logit"], rel=0.1)
+    assert run(*half).out.endswith("Texts were read in bfloat16 on cpu, not in float32.\n")
+
+
+def test_an_absent_device_is_one_line_before_anything_is_fetched(run: Run) -> None:
+    absent = "mps" if sys.platform != "darwin" else "cuda"
+    complaint = run("lens", "org/name", "a cat", "--device", absent).complaint
+    assert f"device '{absent}': not present" in complaint
+
+
+def test_names_that_help_spells_out_are_the_librarys() -> None:
+    assert tuple(PROMPTS) == commands.PROMPTS
+    assert (DEVICES, PRECISIONS) == (commands.DEVICES, commands.PRECISIONS)
+    assert GAUGES == commands.GAUGES
+    assert tuple(BANDS) == commands.REMOVALS
+    assert tuple(KINDS) == tuple(COLUMNS_OF) == tuple(LIMITS) == commands.TASKS
+
+
+def test_an_infinite_number_is_null(run: Run, tiny: Path, tmp_path: Path) -> None:
+    def flattened(W: np.ndarray) -> None:
+        W[:, 0] = 0
+
+    broken = altered(tiny, tmp_path / "flat", flattened)
+    assert run("spectrum", broken, "--json").json["condition_number"] is None
+    assert "inf" in run("spectrum", broken).out
+
+
+# -- embed ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "filter_of"),
+    [
+        (["--raw"], None),
+        ([], {"tau": 2}),
+        (["--tau", "4"], {"tau": 4}),
+        (["--tau", "1.5", "--full"], {"tau": 1.5, "full": True}),
+        (["--window", "3:20"], {"window": "3:20"}),
+        (["--window", "3:"], {"window": (3, D_MODEL)}),
+        (["--window", "3:20", "--full"], {"window": "3:20", "full": True}),
+    ],
+)
+@pytest.mark.parametrize("prompt", ["prompteol", "echo"])
+def test_embed_is_encode_and_filter_bit_for_bit(
+    run: Run, tiny: Path, model: Model, file: Path, tmp_path: Path,
+    options: list[str], filter_of: dict[str, Any] | None, prompt: str,
+) -> None:  # fmt: skip
+    out = tmp_path / "out.npy"
+    said = run("embed", tiny, file, "--prompt", prompt, *options, "-o", out, "--json").json
+    written = np.load(out)
+    expected = model.encode(TEXTS, prompt)
+    if filter_of is not None:
+        expected = EmbedFilter(model.spectrum, **filter_of).transform(expected)
+    assert written.dtype == np.float32
+    assert written.tobytes() == expected.tobytes()
+    assert (said["rows"], said["columns"]) == written.shape == (len(TEXTS), expected.shape[1])
+    assert said["window"] is None or said["columns"] == (
+        D_MODEL if "--full" in options else said["window"][1] - said["window"][0]
+    )
+    assert np.array_equal(written[0], written[6])  # the same line twice
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.npy", "texts.txt"]
+
+
+def test_the_reduced_form_has_no_column_too_many(
+    run: Run, tiny: Path, file: Path, tmp_path: Path
+) -> None:
+    for window, columns in (("0:1", 1), ("31:32", 1), ("0:32", 32)):
+        said = run("embed", tiny, file, "--window", window, "-o", tmp_path / "o.npy", "--json").json
+        assert (said["columns"], said["dtype"]) == (columns, "float32")
+
+
+def test_a_cancelled_embed_leaves_the_old_file_and_no_other(
+    run: Run, tiny: Path, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out.npy"
+    out.write_bytes(b"from before")
+
+    def stopped(*_: object, **__: object) -> None:
+        assert len(list(tmp_path.glob(".out.npy.*.part"))) == 1
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Encoder, "encode_batches", stopped)
+    line = run("embed", tiny, file, "--prompt", "last", "-o", out).complaint
+    assert line == "stopped; what was finished is kept"
+    assert out.read_bytes() == b"from before"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.npy", "texts.txt"]
+
+
+# -- text a reader sees -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["models"],
+        ["spectrum", "MODEL"],
+        ["directions", "MODEL", "--index", 0],
+        ["spectroscopy", "MODEL", "--top", 5],
+        ["spectroscopy", "MODEL", "--top", 5, "--bands", 3],
+        ["lens", "MODEL", "the cat"],
+        ["lens", "MODEL", "the cat", "--remove", "optimal"],
+        ["geometry", "MODEL", "FILE"],
+        ["propose", "MODEL"],
+    ],
+    ids=lambda arguments: " ".join(map(str, arguments)),
+)
+def test_words_are_short_and_digits_few(
+    run: Run, tiny: Path, file: Path, arguments: list[object]
+) -> None:
+    said = run(*({"MODEL": tiny, "FILE": file}.get(str(a), a) for a in arguments))
+    assert (said.status, said.err) == (0, "")
+    assert not re.search(r"\d\.\d{7}", said.out)
+    assert not re.search(r" $", said.out, re.MULTILINE)
+    assert max(map(len, said.out.replace(str(tiny), "M").splitlines())) <= 110
+
+
+def test_columns_stay_aligned_behind_wide_characters() -> None:
+    block = tables.columns([["日本", "1"], ["ab", "10"], ["e\u0301", "7"]], "<>")
+    assert [tables.cells(line) for line in block.splitlines()] == [10, 10, 10]
+
+
+def test_the_lens_stands_raw_beside_filtered(run: Run, tiny: Path) -> None:
+    lines = run("lens", tiny, "the cat", "--top", 3).out.splitlines()
+    head = next(i for i, line in enumerate(lines) if "raw place" in line)
+    assert lines[head].split()[:2] == ["raw", "logit"]
+    assert [line.split()[0] for line in lines[head + 1 :]] == ["1", "2", "3"]
+
+
+# -- what can be wrong ------------------------------------------------------------------------
+
+BAD: list[tuple[list[object], str]] = [
+    (["lens"], r"Missing argument 'MODEL'.*lens --help"),
+    (["lens", "MODEL"], r"Missing argument 'TEXT'"),
+    (["bogus"], r"No such command 'bogus'.*--help"),
+    (["--bogus"], r"No such option '--bogus'.*--help"),
+    (["spectrum", "MODEL", "--tau", "2"], r"No such option '--tau'.*spectrum --help"),
+    (["spectrum", "MODEL", "MORE"], r"unexpected extra argument.*MORE.*--help"),
+    (["spectrum", "no-such-model"], r"no-such-model"),
+    (["spectrum", ""], r"model"),
+    (["spectrum", "/no/such/folder"], r"/no/such/folder"),
+    (["spectrum", "no/such.gguf"], r"no/such\.gguf"),
+    (["spectrum", "org/name@"], r"org/name@"),
+    (["spectrum", "FILE"], r"texts\.txt"),
+    (["directions", "MODEL"], r"Missing option '--index'"),
+    (["directions", "MODEL", "--index", 32], r"--index 32: .*0 to 31"),
+    (["directions", "MODEL", "--index", -1], r"--index -1: .*0 to 31"),
+    (["directions", "MODEL", "--index", "1.5"], r"'--index': '1.5' is not a valid integer"),
+    (["directions", "MODEL", "--index", 0, "--top", 0], r"'--top': 0 is not in the range x>=1"),
+    (
+        ["spectroscopy", "MODEL", "--gauge", "free"],
+        r"'free' is not one of 'paper', 'centred', 'inv",
+    ),
+    (["spectroscopy", "MODEL", "--frequencies", "nope"], r"--frequencies 'nope': .*wordfreq"),
+    (["spectroscopy", "MODEL", "--frequencies", "FOLDER"], r"--frequencies .*no such file"),
+    (["spectroscopy", "MODEL", "--frequencies", "EMPTY"], r"empty\.txt: the file is empty"),
+    (["spectroscopy", "MODEL", "--frequencies", "FILE", "--alpha", 0], r"α = 0: .*log 0"),
+    (["spectroscopy", "MODEL", "--frequencies", "FILE", "--alpha", -1], r"α = -1: .*at least 0"),
+    (["spectroscopy", "MODEL", "--frequencies", "FILE", "--alpha", "nan"], r"α = nan"),
+    (["spectroscopy", "MODEL", "--frequencies", "FILE", "--top", 200], r"top 200: .*1 to 128"),
+    (["spectroscopy", "MODEL", "--frequencies", "FILE", "--top", 1], r"at least 2.*got 1"),
+    (["spectroscopy", "MODEL", "--frequencies", "FILE", "--bands", 33], r"33"),
+    (["spectroscopy", "MODEL", "--bands", 0], r"'--bands': 0 is not in the range"),
+    (["spectroscopy", "MODEL", "--seed", -1], r"'--seed': -1 is not in the range"),
+    (["lens", "MODEL", ""], r"empty"),
+    (["lens", "MODEL", " \n\t"], r"empty"),
+    (["lens", "MODEL", "a", "--prompt", "poem"], r"'poem' is not one of 'prompteol', 'echo'"),
+    (["lens", "MODEL", "a", "--remove", "all"], r"'all' is not one of 'embedfilter'"),
+    (["lens", "MODEL", "a", "--tau", 0], r"tau must be a number from 1 to 32.*got 0"),
+    (["lens", "MODEL", "a", "--tau", 33], r"tau must be a number from 1 to 32.*got 33"),
+    (["lens", "MODEL", "a", "--tau", "abc"], r"tau must be a number from 1 to 32.*got abc"),
+    (["lens", "MODEL", "a", "--tau", "nan"], r"tau must be a number.*got nan"),
+    (["lens", "MODEL", "a", "--tau", ""], r"tau must be a number"),
+    (["lens", "MODEL", "a", "--tau", "3:9"], r"tau must be a number.*got 3:9"),
+    (["lens", "MODEL", "a", "--tau", 2, "--window", "3:9"], r"--tau and --window: both"),
+    (["lens", "MODEL", "a", "--window", "9:3"], r"window 9:3: l must be smaller than r; try 3:9"),
+    (["lens", "MODEL", "a", "--window", "3:3"], r"window 3:3: l must be smaller than r"),
+    (["lens", "MODEL", "a", "--window", "0:33"], r"window 0:33: .*0 … 32"),
+    (["lens", "MODEL", "a", "--window=-1:9"], r"window -1:9"),
+    (["lens", "MODEL", "a", "--window", "1:2:3"], r"window '1:2:3'"),
+    (["lens", "MODEL", "a", "--window", "a:b"], r"window 'a:b'"),
+    (["lens", "MODEL", "a", "--window", "2"], r"--window '2': write it as L:R"),
+    (["lens", "MODEL", "a", "--window", ""], r"--window '': write it as L:R"),
+    (["embed", "MODEL", "FILE"], r"Missing option '-o'"),
+    (["embed", "MODEL", "no.txt", "-o", "OUT"], r"no\.txt: cannot be read"),
+    (["embed", "MODEL", "FOLDER", "-o", "OUT"], r"cannot be read \(Is a directory\)"),
+    (["embed", "MODEL", "BLANK", "-o", "OUT"], r"blank\.txt: line 2 is blank"),
+    (["embed", "MODEL", "EMPTY", "-o", "OUT"], r"empty\.txt: the file is empty"),
+    (["embed", "MODEL", "BINARY", "-o", "OUT"], r"binary\.txt: .*binary"),
+    (["embed", "MODEL", "FILE", "-o", "no/such/out.npy"], r"there is no folder no/such; make it"),
+    (["embed", "MODEL", "FILE", "-o", "FOLDER"], r"is a folder; name a file in it"),
+    (["embed", "MODEL", "FILE", "-o", "/proc/out.npy"], r"/proc/out.npy: cannot be written"),
+    (["embed", "MODEL", "FILE", "-o", "FILE"], r"must be another file than FILE"),
+    (["embed", "MODEL", "FILE", "-o", "-"], r"must be another file"),
+    (["embed", "MODEL", "FILE", "--raw", "--tau", 2, "-o", "OUT"], r"--raw: leaves nothing to"),
+    (["embed", "MODEL", "FILE", "--raw", "--full", "-o", "OUT"], r"--raw: leaves nothing to"),
+    (["geometry", "MODEL", "ONE"], r"2"),
+    (["export", "MODEL", "--format", "filter"], r"Missing option '-o'"),
+    (["export", "MODEL", "-o", "OUT"], r"Missing option '--format'"),
+    (["export", "MODEL", "--format", "filter", "-o", "OUT"], r"name it out\.npy\.safetensors"),
+    (["export", "MODEL", "--format", "filter", "-o", "no/a.safetensors"], r"there is no folder no"),
+    (["export", "MODEL", "--format", "faiss", "--texts", "FILE", "-o", "a.vt"], r"--texts: only"),
+    (
+        ["export", "MODEL", "--format", "sentence-transformers", "-o", "FOLDER"],
+        r"no export of ours",
+    ),
+    (
+        ["export", "MODEL", "--format", "sentence-transformers", "--prompt", "echo", "-o", "OUT"],
+        r"prompt echo: its mean is over the second time",
+    ),
+    (["app", "--port", "0"], r"'--port': 0 is not in the range"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"), BAD, ids=[" ".join(map(str, arguments)) for arguments, _ in BAD]
+)
+def test_bad_input_is_one_line(
+    run: Run, tiny: Path, file: Path, tmp_path: Path, arguments: list[object], words: str
+) -> None:
+    files = {"BLANK": b"one\n\nthree\n", "EMPTY": b"", "BINARY": bytes(range(256)), "ONE": b"one\n"}
+    for name, content in files.items():
+        (tmp_path / f"{name.lower()}.txt").write_bytes(content)
+    places: dict[str, Path] = {name: tmp_path / f"{name.lower()}.txt" for name in files}
+    places |= {"MODEL": tiny, "FILE": file, "FOLDER": tmp_path, "OUT": tmp_path / "out.npy"}
+    before = {p: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
+    assert re.search(words, run(*(places.get(str(a), a) for a in arguments)).complaint)
+    assert {p: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == before
+
+
+def test_an_unwritable_folder_is_told_before_the_work(
+    run: Run, tiny: Path, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Encoder, "encode_batches", lambda *_, **__: pytest.fail("it worked first"))
+    line = run("embed", tiny, file, "--prompt", "last", "-o", "/proc/out.npy").complaint
+    assert line.startswith("/proc/out.npy: cannot be written")
+
+
+def altered(tiny: Path, folder: Path, change: Callable[[np.ndarray], None]) -> Path:
+    """The tiny checkpoint with another head."""
+    folder.mkdir()
+    for path in tiny.iterdir():
+        if path.suffix == ".json":
+            (folder / path.name).write_bytes(path.read_bytes())
+    tensors = load_file(tiny / "model.safetensors")
+    head = tensors["lm_head.weight"].copy()
+    change(head)
+    save_file(tensors | {"lm_head.weight": head}, folder / "model.safetensors", {"format": "pt"})
+    return folder
+
+
+def test_nan_in_a_head_is_one_line_in_every_command(
+    run: Run, tiny: Path, file: Path, tmp_path: Path
+) -> None:
+    def spoil(W: np.ndarray) -> None:
+        W[5, 3] = np.nan
+
+    broken = altered(tiny, tmp_path / "nan", spoil)
+    for arguments in (
+        ["spectrum", broken],
+        ["directions", broken, "--index", 0],
+        ["spectroscopy", broken, "--top", 5],
+        ["lens", broken, "a"],
+        ["embed", broken, file, "-o", tmp_path / "out.npy"],
+        ["geometry", broken, file],
+        ["propose", broken],
+    ):
+        assert re.search("NaN|finite", run(*arguments).complaint)
+    assert not (tmp_path / "out.npy").exists()
+
+
+def test_nan_in_the_body_is_no_embedding(run: Run, tiny: Path, file: Path, tmp_path: Path) -> None:
+    folder = altered(tiny, tmp_path / "body", lambda W: None)
+    tensors = load_file(folder / "model.safetensors")
+    norm = tensors["model.norm.weight"].copy()
+    norm[0] = np.nan
+    save_file(tensors | {"model.norm.weight": norm}, folder / "model.safetensors", {"format": "pt"})
+    line = run("embed", folder, file, "--raw", "-o", tmp_path / "out.npy").complaint
+    assert "NaN" in line
+    assert not (tmp_path / "out.npy").exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("x " * 25_000, id="50,000 characters"),
+        pytest.param("a" * 50_000, id="one long word"),
+        pytest.param("\U0001f469\u200d\U0001f467 😀", id="emoji"),
+        pytest.param("שלום עולם مرحبا", id="right to left"),
+        pytest.param("\u202eabc\u202c", id="an override of direction"),
+        pytest.param("tab\there\nline", id="lines"),
+        pytest.param("<a href='x'>$y$</a>", id="markup"),
+        pytest.param("--tau", id="like an option"),
+    ],
+)
+def test_any_text_is_read(run: Run, tiny: Path, text: str) -> None:
+    said = run("lens", "--json", "--top", 3, "--", tiny, text).json
+    assert len(said["filtered"]) == 3
+    assert said["truncated"] == (len(text) > 1000)
+    assert run("lens", "--top", 3, "--", tiny, text).status == 0
+
+
+def test_text_that_is_no_unicode_is_one_line(run: Run, tiny: Path) -> None:
+    assert "not valid Unicode" in run("lens", tiny, "\udcff").complaint
+
+
+def test_a_fault_of_ours_keeps_its_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from embfilter_viz.models import sources
+
+    monkeypatch.setattr(sources, "known_models", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        main(["models"])
+
+
+def test_a_cancel_is_no_fault(run: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from embfilter_viz.models import sources
+
+    def stopped() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sources, "known_models", stopped)
+    assert run("models").complaint == "stopped; what was finished is kept"
+
+
+# -- help, start-up, pipes --------------------------------------------------------------------
+
+
+def test_every_command_teaches(run: Run) -> None:
+    overview = run("--help")
+    assert (overview.status, overview.err) == (0, "")
+    assert run().out == overview.out == run("-h").out
+    for name, command in commands.cli.commands.items():
+        said = run(name, "--help")
+        assert (said.status, said.err) == (0, "")
+        assert f"embfilter-viz {name}" in said.out
+        assert all(option.help for option in command.params if isinstance(option, click.Option)), (
+            name
+        )
+        assert re.search(r"^  (Example|JSON): ", said.out, re.MULTILINE), name
+        whole = rf"^  {name} +\w.*[.?]$"  # not cut to fit
+        assert re.search(whole, overview.out, re.MULTILINE)
+    assert "A first walk:\n" in overview.out
+
+
+def test_the_examples_of_the_help_can_be_parsed() -> None:
+    for name, command in commands.cli.commands.items():
+        for line in re.findall(rf"embfilter-viz {name}( .*)", command.epilog or ""):
+            command.make_context(name, shlex.split(line))
+
+
+def test_version(run: Run) -> None:
+    from embfilter_viz import __version__
+
+    assert run("--version").out.split()[-1] == __version__
+
+
+def test_help_is_light() -> None:
+    heavy = ["torch", "transformers", "plotly", "streamlit", "numpy", "sklearn", "scipy", "pandas"]
+    code = (
+        "import sys\nfrom embfilter_viz.cli import main\n"
+        "try: main(['lens', '--help'])\nexcept SystemExit: pass\n"
+        f"print([m for m in {heavy} if m in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert said.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_spectrum_needs_no_torch(tiny: Path) -> None:
+    code = (
+        "import sys\nfrom embfilter_viz.cli import main\n"
+        f"try: main(['spectrum', {str(tiny)!r}])\nexcept SystemExit: pass\n"
+        "print([m for m in ['torch', 'transformers', 'plotly', 'pandas'] if m in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert said.stdout.splitlines()[-1] == "[]"
+
+
+def test_module_and_console_script_are_one() -> None:
+    script = Path(sys.executable).with_name("embfilter-viz")
+    said = [
+        subprocess.run([*command, "--version"], capture_output=True, text=True, cwd=ROOT)
+        for command in ([sys.executable, "-m", "embfilter_viz"], [str(script)])
+        if command[0] == sys.executable or script.exists()
+    ]
+    assert {(one.returncode, one.stderr) for one in said} == {(0, "")}
+    assert len({one.stdout for one in said}) == 1
+
+
+def test_a_reader_who_leaves_early_hears_no_complaint(tiny: Path) -> None:
+    child = process("spectrum", tiny, "--json", bufsize=0, text=False)
+    assert child.stdout is not None
+    assert child.stderr is not None
+    child.stdout.close()
+    assert child.stderr.read() == b""
+    child.stderr.close()
+    assert child.wait(60) == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_one_line(tiny: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        child = process("spectrum", tiny, stdout=full)
+        _, err = child.communicate(timeout=60)
+    assert (child.returncode, err) == (
+        2,
+        "embfilter-viz: standard output: No space left on device\n",
+    )
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_console_without_unicode_gets_valid_json_and_code_points(
+    tiny: Path, file: Path, encoding: str
+) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    asked = ["spectroscopy", tiny, "--frequencies", file, "--top", 5]
+    child = process(*asked, "--json", env=environment)
+    out, err = child.communicate(timeout=60)
+    assert (child.returncode, err) == (0, "")
+    assert "α = 1" in json.loads(out)["frequencies"]["detail"]
+    child = process(*asked, env=environment)
+    out, err = child.communicate(timeout=60)
+    assert (child.returncode, err) == (0, "")
+    assert "α = 1" in out.replace("\n", " ").replace(r"\u03b1", "α")
+
+
+@pytest.fixture
+def long_file(tmp_path: Path) -> Path:
+    path = tmp_path / "long.txt"
+    path.write_text("".join(f"the cat number {i} sat on the mat\n" for i in range(10_000)))
+    return path
+
+
+def test_ctrl_c_is_one_line_and_keeps_what_was_finished(
+    tiny: Path, long_file: Path, tmp_path: Path
+) -> None:
+    out, cache = tmp_path / "out.npy", tmp_path / "cache"
+    environment = {**os.environ, "EMBFILTER_VIZ_CACHE": str(cache)}
+    child = process("embed", tiny, long_file, "-o", out, env=environment)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not list(cache.glob("results/embeddings/*.sqlite")):
+        time.sleep(0.05)
+    child.send_signal(signal.SIGINT)
+    said, err = child.communicate(timeout=30)
+    assert (child.returncode, said) == (2, "")
+    lines = [line for line in err.splitlines() if not line.startswith("… ")]
+    assert lines == ["embfilter-viz: stopped; what was finished is kept"]
+    assert not out.exists()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["cache", "long.txt"]
+
+
+# -- progress ---------------------------------------------------------------------------------
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    from embfilter_viz.cli import reporting
+
+    found = Clock()
+    monkeypatch.setattr(reporting.time, "monotonic", found)
+    return found
+
+
+def test_a_log_gets_a_line_every_few_seconds(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from embfilter_viz.cli.reporting import watched
+
+    with watched() as progress:
+        for second in range(13):
+            clock.now = 100 + second
+            progress("Embedding texts", 1000 * second, 20_000, "texts")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines() == [
+        "… Embedding texts: 5,000 of 20,000 texts",
+        "… Embedding texts: 10,000 of 20,000 texts",
+    ]
+
+
+@pytest.mark.parametrize("total", [20_000, 0])
+def test_a_terminal_gets_a_bar_that_goes_away(
+    clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, total: int
+) -> None:
+    from embfilter_viz.cli.reporting import watched
+
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with watched() as progress:
+        progress("Opening", 0, 0, "")  # over in no time: no bar
+        for second in range(3):
+            clock.now = 100 + second
+            progress("Embedding texts", 1000 * second, total, "texts")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "Opening" not in captured.err
+    assert "Embedding texts" in captured.err
+    assert ("2,000 of 20,000 texts" in captured.err) == bool(total)
+    assert captured.err.endswith("\r")
+    assert captured.err.rstrip("\r ").count("\n") == 0
+
+
+def test_the_app_is_handed_to_streamlit(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from streamlit.web import cli as streamlit
+
+    called: list[list[str]] = []
+    monkeypatch.setattr(sys, "argv", [])
+    monkeypatch.setattr(streamlit, "main", lambda: called.append(sys.argv))
+    assert run("app", "--port", 8600, "--headless").status == 0
+    ((_, word, script, *options),) = called
+    assert word == "run"
+    assert Path(script).name == "app.py"
+    assert options == ["--server.port", "8600", "--server.headless", "true"]
+
+
+# -- the real model ---------------------------------------------------------------------------
+
+
+@pytest.mark.real_model
+def test_the_bundled_model_end_to_end(
+    bundled: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, out = tmp_path / "texts.txt", tmp_path / "out.npy"
+    file.write_text("A man plays the guitar.\nStocks fell on Monday.\n")
+
+    def said(*arguments: object) -> Any:
+        with pytest.raises(SystemExit) as left:
+            main([*map(str, arguments), "--json"])
+        assert left.value.code == 0
+        return json.loads(capsys.readouterr().out)
+
+    spectrum = said("spectrum", "smollm2-135m")
+    assert (spectrum["d_vocab"], spectrum["d_model"]) == (49_152, 576)
+    assert spectrum["condition_number"] == pytest.approx(91.2, abs=0.1)
+    assert said("directions", "smollm2-135m", "--index", 0)["singular_value"] > 500
+    shifts = said("spectroscopy", "smollm2-135m")
+    assert shifts["edge_to_bulk"]["verdict"] == "both"
+    assert len(shifts["shift"]["random"]) == 576
+    assert said("embed", "smollm2-135m", file, "--tau", 2, "-o", out)["columns"] == 288
+    texts = file.read_text().splitlines()
+    expected = EmbedFilter(bundled.spectrum, tau=2).transform(bundled.encode(texts))
+    assert np.load(out).tobytes() == expected.tobytes()
+
+
+def test_sweep_prints_the_contract(run: Run, tiny: Path, tmp_path: Path) -> None:
+    file = tmp_path / "pairs.csv"
+    rows = [f"{TEXTS[i]} {i},{TEXTS[i]} {i % 5},{i % 4}" for i in range(12)]
+    file.write_text("\n".join(["a,b,gold", *rows]), encoding="utf-8")
+    named = ("--column", "sentence1=a", "--column", "sentence2=b")
+    said = run("sweep", str(tiny), str(file), "--task", "sts", *named, "--prompt", "mean",
+               "--grid", "3", "--no-baselines", "--json").json  # fmt: skip
+    assert isinstance(said["raw"], float)
+    assert [(one["l"], one["r"]) for one in said["windows"]][:3] == [(0, 11), (0, 21), (0, 32)]
+    assert len(said["windows"]) == 6
+    assert all({"l", "r", "tau", "score", "low", "high"} <= set(one) for one in said["windows"])
+    assert said["baselines"] == {}
+    assert said["best"]["chosen_on"]["n_units"] + said["best"]["reported_on"]["n_units"] == 12
+    shown = run("sweep", str(tiny), str(file), "--task", "sts", *named, "--prompt", "mean",
+                "--taus", "1,2", "--no-baselines").out  # fmt: skip
+    assert "of 2 windows" in shown
+    assert "8:24" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--taus", "1", "--grid", "4"), "--taus and --grid: both choose the windows"),
+        (("--taus", "0.5"), "tau must be a number from 1 to 32"),
+        (("--column", "score"), "--column 'score': write it as ROLE=NAME"),
+    ],
+)
+def test_sweep_refuses_in_one_line(run: Run, tiny: Path, arguments: tuple[str, ...],
+                                   words: str) -> None:  # fmt: skip
+    said = run("sweep", str(tiny), "demo", "--task", "sts", "--no-baselines", *arguments)
+    assert words in said.complaint

@@ -1,0 +1,337 @@
+"""Long work: watched, shared, cancelled, restarted, and never the death of its worker."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from embfilter_viz.errors import Cancelled, InputError
+from embfilter_viz.jobs import KEEP_ENDED, Job, Jobs, words_for_seconds
+from embfilter_viz.progress import Progress
+
+SOON = 5.0
+"""Seconds after which a test gives up on an event that comes in milliseconds."""
+
+
+class Steps:
+    """Work that takes one step each time it is let go on."""
+
+    def __init__(self, steps: int = 3) -> None:
+        self.steps = steps
+        self.runs = 0
+        self.begun = threading.Event()
+        self.reported = threading.Semaphore(0)
+        self._go_on = threading.Semaphore(0)
+
+    def __call__(self, progress: Progress) -> str:
+        self.runs += 1
+        self.begun.set()
+        for step in range(self.steps):
+            assert self._go_on.acquire(timeout=SOON)
+            progress("Stepping", step + 1, self.steps, "steps")
+            self.reported.release()
+        return "done"
+
+    def step(self, times: int = 1) -> None:
+        for _ in range(times):
+            self._go_on.release()
+            assert self.reported.acquire(timeout=SOON)
+
+    def release(self) -> None:
+        """One step, without waiting for its report: it may be the one that is refused."""
+        self._go_on.release()
+
+
+def started(jobs: Jobs, work: Callable[..., Any], owner: str = "me", key: str = "k") -> Job:
+    job = jobs.start(key, "Working", work, owner=owner)
+    if isinstance(work, Steps):
+        assert work.begun.wait(SOON)
+    return job
+
+
+def test_progress_is_seen_while_it_runs() -> None:
+    work = Steps(4)
+    job = started(Jobs(1), work)
+    assert (job.running, job.what, job.share) == (True, "Working", None)
+    work.step()
+    assert (job.what, job.done, job.total, job.unit, job.share) == ("Stepping", 1, 4, "steps", 0.25)
+    work.step(3)
+    assert job.wait(SOON) == "done"
+    assert (job.running, job.cancelled, job.problem, job.share) == (False, False, None, 1.0)
+
+
+def test_time_left_is_the_pace_of_this_stage_alone() -> None:
+    job = Job("k", "Working")
+    job.progress("Reading", 900, 1000, "texts")  # 900 were there from an earlier run
+    assert job.seconds_left() is None
+    job.progress("Reading", 910, 1000, "texts")
+    assert job.seconds_left(job._stage_started + 2) == pytest.approx(18)
+    job.progress("Drawing", 0, 10, "steps")
+    assert job.seconds_left(job._stage_started + 2) is None
+    job.progress("Drawing", 10, 10, "steps")
+    assert job.seconds_left(job._stage_started + 2) == 0
+    job.progress("Waiting", 3, 0, "")
+    assert job.seconds_left() is None
+
+
+def test_a_second_run_of_the_same_stage_begins_its_clock_anew() -> None:
+    job = Job("k", "Working")
+    job.progress("Reading", 10, 10, "texts")
+    first = job._stage_started
+    job._stage_started -= 100
+    job.progress("Reading", 1, 10, "texts")
+    assert job._stage_started >= first
+
+
+def test_cancel_is_heard_at_the_next_report() -> None:
+    work = Steps()
+    jobs = Jobs(1)
+    job = started(jobs, work)
+    work.step()
+    jobs.leave("me", "k")
+    assert job.stopping
+    work.release()
+    with pytest.raises(Cancelled):
+        job.wait(SOON)
+    assert (job.running, job.stopping, job.cancelled, job.problem) == (False, False, True, None)
+    assert job.done == 1
+
+
+def test_a_shared_job_goes_on_until_its_last_owner_leaves() -> None:
+    work = Steps()
+    jobs = Jobs(2)
+    job = started(jobs, work, "me")
+    assert started(jobs, work, "you") is job
+    jobs.leave("me")
+    work.step()
+    assert job.running
+    assert not job.stopping
+    jobs.leave("you")
+    work.release()
+    with pytest.raises(Cancelled):
+        job.wait(SOON)
+    assert work.runs == 1
+
+
+def test_who_never_asked_cannot_stop_it() -> None:
+    work = Steps()
+    jobs = Jobs(1)
+    job = started(jobs, work, "me")
+    jobs.leave("stranger")
+    jobs.leave("me", "another key")
+    work.step(3)
+    assert job.wait(SOON) == "done"
+
+
+def test_failure_is_kept_as_one_line() -> None:
+    def faulty(progress: Progress) -> None:
+        raise RuntimeError("first line\n  second line")
+
+    def refused(progress: Progress) -> None:
+        raise InputError("row 3 is empty; remove it")
+
+    def silent(progress: Progress) -> None:
+        raise MemoryError
+
+    jobs = Jobs(1)
+    for work, line in (
+        (faulty, "Working stopped on a fault of ours: RuntimeError: first line second line"),
+        (refused, "row 3 is empty; remove it"),
+        (silent, "Working stopped on a fault of ours: MemoryError"),
+    ):
+        job = jobs.start("k", "Working", work)
+        with pytest.raises((RuntimeError, InputError, MemoryError)):
+            job.wait(SOON)
+        assert job.problem == line
+        assert not job.cancelled
+
+
+def test_the_worker_survives_even_an_exit() -> None:
+    def leaves(progress: Progress) -> None:
+        raise SystemExit(3)
+
+    jobs = Jobs(1)
+    with pytest.raises(SystemExit):
+        jobs.start("exit", "Leaving", leaves).wait(SOON)
+    assert jobs.start("after", "Going on", lambda progress: 7).wait(SOON) == 7
+
+
+def test_start_after_a_cancel_runs_anew_even_before_the_old_one_has_stopped() -> None:
+    work = Steps()
+    jobs = Jobs(2)
+    old = started(jobs, work)
+    jobs.leave("me", "k")
+    again = Steps()
+    new = started(jobs, again)
+    assert new is not old
+    assert jobs.find("k") is new
+    work.release()
+    with pytest.raises(Cancelled):
+        old.wait(SOON)
+    again.step(3)
+    assert new.wait(SOON) == "done"
+
+
+def test_start_after_a_failure_runs_anew_and_after_success_does_not() -> None:
+    calls: list[int] = []
+
+    def fails_once(progress: Progress) -> int:
+        calls.append(1)
+        if len(calls) == 1:
+            raise InputError("not yet")
+        return len(calls)
+
+    jobs = Jobs(1)
+    with pytest.raises(InputError):
+        jobs.start("k", "Trying", fails_once).wait(SOON)
+    assert jobs.start("k", "Trying", fails_once).wait(SOON) == 2
+    assert jobs.start("k", "Trying", fails_once).wait(SOON) == 2
+    jobs.forget("k")
+    assert jobs.start("k", "Trying", fails_once).wait(SOON) == 3
+
+
+def test_work_that_ends_before_it_hears_the_cancel_keeps_its_result() -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    def deaf(progress: Progress) -> str:
+        asked.set()
+        assert go_on.wait(SOON)
+        return "done"
+
+    jobs = Jobs(1)
+    job = jobs.start("k", "Working", deaf, owner="me")
+    assert asked.wait(SOON)
+    jobs.leave("me")
+    go_on.set()
+    assert job.wait(SOON) == "done"
+    assert jobs.start("k", "Working", deaf, owner="me") is job
+
+
+def test_jobs_are_taken_up_in_the_order_of_asking() -> None:
+    first = Steps(1)
+    order: list[str] = []
+    jobs = Jobs(1)
+    started(jobs, first, key="first")
+    later = [
+        jobs.start(name, name, lambda progress, name=name: order.append(name)) for name in "abc"
+    ]
+    assert [jobs.ahead_of(job) for job in later] == [1, 2, 3]
+    assert [job.started for job in later] == [None] * 3
+    first.step()
+    for job in later:
+        job.wait(SOON)
+    assert order == ["a", "b", "c"]
+    assert jobs.ahead_of(later[2]) == 0
+
+
+def test_a_job_cancelled_while_it_waits_never_begins() -> None:
+    first, second = Steps(1), Steps(1)
+    jobs = Jobs(1)
+    blocking = started(jobs, first, key="first")
+    waiting = jobs.start("second", "Waiting", second, owner="me")
+    jobs.leave("me", "second")
+    assert waiting.cancelled
+    with pytest.raises(Cancelled):
+        waiting.wait(0)
+    first.step()
+    blocking.wait(SOON)
+    assert jobs.start("third", "After", lambda progress: 1).wait(SOON) == 1
+    assert second.runs == 0
+
+
+def test_one_long_job_does_not_hold_up_another_worker() -> None:
+    work = Steps(1)
+    jobs = Jobs(2)
+    long = started(jobs, work, key="long")
+    assert jobs.start("short", "Short", lambda progress: 5).wait(SOON) == 5
+    assert long.running
+    work.step()
+    long.wait(SOON)
+
+
+def test_waiting_can_time_out() -> None:
+    work = Steps(1)
+    job = started(Jobs(1), work)
+    with pytest.raises(TimeoutError, match="Working"):
+        job.wait(0.01)
+    work.step()
+    assert job.wait(SOON) == "done"
+
+
+def test_running_jobs_are_not_forgotten_and_old_results_are() -> None:
+    work = Steps(1)
+    jobs = Jobs(2)
+    long = started(jobs, work, key="long")
+    for number in range(KEEP_ENDED + 5):
+        jobs.start(number, "Short", lambda progress: 0).wait(SOON)
+    jobs.forget("long")
+    assert jobs.find("long") is long
+    assert jobs.find(0) is None
+    assert jobs.find(KEEP_ENDED + 4) is not None
+    work.step()
+    long.wait(SOON)
+
+
+def test_large_results_are_forgotten_sooner_those_asked_for_longest_ago_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("embfilter_viz.jobs.KEEP_BYTES", 2000)
+    jobs = Jobs(1)
+    for number in range(2):
+        jobs.start(number, "Large", lambda progress: np.zeros(1000, np.uint8)).wait(SOON)
+    assert jobs.find(0) is not None  # asked for again, so 1 is the one to go
+    for name in ("new", "newer"):
+        jobs.start(name, "Large", lambda progress: np.zeros(1000, np.uint8)).wait(SOON)
+    assert [key for key in (0, 1, "new", "newer") if jobs.find(key)] == [0, "new", "newer"]
+    huge = jobs.start("huge", "Huge", lambda progress: np.zeros(9000, np.uint8))
+    huge.wait(SOON)
+    jobs.start("small", "Small", lambda progress: 0).wait(SOON)
+    assert jobs.find("huge") is huge  # the newest that has ended stays, whatever its size
+    assert jobs.find("new") is None
+
+
+def test_owners_who_come_and_go_at_once_never_lose_a_wanted_job() -> None:
+    """Whoever holds a job that is not stopping when they join gets its result."""
+    jobs = Jobs(2)
+    lost: list[int] = []
+
+    def work(progress: Progress) -> int:
+        for step in range(20):
+            progress("Stepping", step, 20, "steps")
+        return 1
+
+    def session(number: int) -> None:
+        for turn in range(50):
+            job = jobs.start("k", "Working", work, owner=f"s{number}")
+            if turn % 3 == number % 3:
+                jobs.leave(f"s{number}", "k")
+                continue
+            try:
+                assert job.wait(SOON) == 1
+            except Cancelled:
+                lost.append(turn)
+            jobs.forget("k")
+
+    threads = [threading.Thread(target=session, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert lost == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (59.4, "59 s"),
+        (59.6, "1 min"),
+        (3599.6, "1 h"),
+        (3540, "59 min"),
+        (86_399, "24 h"),
+        (120, "2 min"),
+    ],
+)
+def test_durations_are_said_as_a_person_would(seconds: float, words: str) -> None:
+    assert words_for_seconds(seconds) == words
