@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
@@ -14,7 +15,7 @@ from embfilter_viz.models.devices import PRECISIONS, devices_here
 from embfilter_viz.models.prompts import PROMPTS
 from embfilter_viz.models.sources import BUNDLED, known_models
 from embfilter_viz.spectral.windows import Window
-from embfilter_viz.ui.strip import profile, window_strip
+from embfilter_viz.ui.strip import newest_move, profile, window_strip
 
 if TYPE_CHECKING:
     from embfilter_viz.model import Model
@@ -144,7 +145,9 @@ def choose_running() -> tuple[str, str]:
 def choose_window(model: "Model") -> Window:
     """The strip and the field beside it; both change one window, kept in the URL."""
     d = model.d_model
+    strip = f"strip_{_this_page()}"
     put_back("window", DEFAULT_WINDOW)
+    _follow(strip)
     _carry_over(d)
     with st.container(key="window_strip"):
         drawing, typed = st.columns([5, 1], vertical_alignment="center")
@@ -166,7 +169,7 @@ def choose_window(model: "Model") -> Window:
             window = Window.parse(DEFAULT_WINDOW, d)
             st.error(f"{error}. Showing τ = {DEFAULT_WINDOW} instead.", icon=":material/error:")
         with drawing:
-            window_strip(window, _profile(model), key=f"strip_{_this_page()}", on_change=set_window)
+            window_strip(window, _profile(model), key=strip, on_move=partial(_follow, strip))
     st.session_state["window_d"] = d
     return window
 
@@ -218,6 +221,12 @@ def set_window(spec: str) -> None:
     st.session_state["window"] = spec
     page, _ = st.session_state.get("_kept_window", ("", spec))
     st.session_state["_kept_window"] = (page, spec)  # also where another page is on its way
+
+
+def _follow(strip: str) -> None:
+    moved = newest_move(strip)
+    if moved is not None:
+        set_window(moved)
 
 
 def _carry_over(d: int) -> None:

@@ -9,10 +9,13 @@ import streamlit as st
 from embfilter_viz.spectral.windows import Window
 from embfilter_viz.ui.assets import component_file
 
-__all__ = ["profile", "window_strip"]
+__all__ = ["newest_move", "profile", "window_strip"]
 
 POINTS = 240
 """How many points the thin drawing has; the strip is some 1,000 pixels wide."""
+
+_HEARD = "_strip_heard"
+"""In the session: the number of the last move that arrived."""
 
 
 def profile(singular_values: np.ndarray, points: int = POINTS) -> str:
@@ -34,18 +37,40 @@ def profile(singular_values: np.ndarray, points: int = POINTS) -> str:
 
 
 def window_strip(
-    window: Window, spectrum_profile: str, *, key: str, on_change: Callable[[str], None]
+    window: Window, spectrum_profile: str, *, key: str, on_move: Callable[[], None]
 ) -> None:
-    """Draw the strip with ``window``; a move calls ``on_change`` with ``"l:r"``.
+    """Draw the strip with ``window``; a move calls ``on_move``, which asks :func:`newest_move`.
 
     Each page wants a ``key`` of its own: a move may arrive when the next page has begun, and a
     key that both share then leads to the next page's strip, which has no window yet.
     """
     _component()(
         key=key,
-        data={"l": window.l, "r": window.r, "d": window.d, "profile": spectrum_profile},
-        on_window_change=lambda: on_change(str(st.session_state[key].window)),
+        data={
+            "l": window.l,
+            "r": window.r,
+            "d": window.d,
+            "profile": spectrum_profile,
+            "heard": st.session_state.get(_HEARD, 0),
+        },
+        on_window_change=on_move,
     )
+
+
+def newest_move(key: str) -> str | None:
+    """The window ``"l:r"`` that the strip of this key was moved to, once for every move.
+
+    The browser numbers the moves of all pages in a row and sends one again until it is told that
+    it was heard, so what arrives twice, or late, is left out here.
+    """
+    sent = getattr(st.session_state.get(key), "window", None)
+    if not sent:
+        return None
+    spec, _, number = str(sent).partition("#")
+    if int(number) <= st.session_state.get(_HEARD, 0):
+        return None
+    st.session_state[_HEARD] = int(number)
+    return spec
 
 
 @st.cache_resource

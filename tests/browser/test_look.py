@@ -162,3 +162,27 @@ def test_a_move_made_while_the_page_changes_is_kept(wait: int, visit: Any) -> No
             arg=window,
         )
     reader.well()
+
+
+def test_a_move_that_gets_lost_on_its_way_is_sent_again(visit: Any) -> None:
+    reader = visit(wait=False)
+    lost: list[bytes] = []
+
+    def lossy(socket: Any) -> None:
+        server = socket.connect_to_server()
+
+        def forward(message: Any) -> None:
+            if not lost and b"#1" in message and b"strip_" in message:
+                lost.append(message)
+            else:
+                server.send(message)
+
+        socket.on_message(forward)
+
+    reader.page.route_web_socket("**/_stcore/stream", lossy)
+    reader.open()
+    window = reader.move_handle("l", "PageUp")
+    reader.await_value("window", window)
+    assert len(lost) == 1
+    assert reader.window == window
+    reader.well()

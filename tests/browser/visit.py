@@ -140,17 +140,26 @@ class Visit:
         return self.window
 
     def drag_handle(self, end: str, pixels: int) -> str:
-        """Drag a handle of the strip with the mouse; the new window."""
-        box = self.page.locator(f".grip-{end}").bounding_box()
+        """Drag a handle of the strip with the mouse; the new window, once it is where it belongs.
+
+        The browser handles the mouse's way frame by frame, so the handle may still be behind.
+        """
+        handle = self.page.locator(f".grip-{end}")
+        box, width = handle.bounding_box(), self.page.locator(".strip").bounding_box()["width"]
         assert box is not None
         x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-        before = self.window
+        left, right = map(int, self.window.split(":"))
+        moved = pixels / width * int(handle.get_attribute("aria-valuemax"))
         self.page.mouse.move(x, y)
         self.page.mouse.down()
         for step in range(1, 9):
             self.page.mouse.move(x + pixels * step / 8, y)
         self.page.mouse.up()
-        assert self.window != before
+        self.page.wait_for_function(
+            "([end, to]) => Math.abs("
+            "document.querySelector(`.grip-${end}`).getAttribute('aria-valuenow') - to) < 1",
+            arg=[end, (left if end == "l" else right) + moved],
+        )
         return self.window
 
     def type_text(self, text: str) -> None:

@@ -83,20 +83,30 @@ def test_a_more_careful_route_is_taken_as_the_condition_number_grows(monkeypatch
         assert spectrum.relative_error[-1] <= ACCURACY
 
 
-@pytest.mark.parametrize(("smaller", "passes"), [(1, 1), (10, 2)])
-def test_a_head_is_read_again_only_where_its_small_end_is_in_danger(smaller, passes, monkeypatch):
+def test_a_head_is_read_again_only_where_its_small_end_is_in_danger(monkeypatch):
     monkeypatch.setattr("embfilter_viz.spectral.spectrum._TINY", 0)
     decomposed = []
     eigh = np.linalg.eigh
     monkeypatch.setattr(np.linalg, "eigh", lambda G: decomposed.append(G.shape) or eigh(G))
-    head = language_head(30000, 12)
-    head[:, -1] /= smaller
-    W = Counted(head)
-    spectrum = spectrum_of(W)
-    assert spectrum.route == "float32 Gram"
-    # Beside the passes a sample for the shift and one for the dtype of the weights.
-    assert passes * 30000 <= W.read <= passes * 30000 + 1024 + 2048
-    assert decomposed == [(12, 12)]
+    passes = []
+    # Where the second pass begins, and where float32 ends, the processor's kernels have a say.
+    for smaller in (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20):
+        head = language_head(30000, 12)
+        head[:, -1] /= smaller
+        W = Counted(head)
+        spectrum = spectrum_of(W)
+        assert spectrum.relative_error.max() <= ACCURACY
+        if spectrum.route == "float64 Gram":
+            break
+        # Beside the passes a sample for the shift and one for the dtype of the weights.
+        passes.append(W.read // 30000)
+        assert 0 <= W.read - passes[-1] * 30000 <= 1024 + 2048
+        assert decomposed == [(12, 12)] * len(passes)
+    assert spectrum.route == "float64 Gram"
+    assert passes[0] == 1
+    assert passes == sorted(passes)
+    assert passes.count(2) > 1
+    assert set(passes) == {1, 2}
 
 
 def test_small_heads_go_straight_to_float64_and_wide_ones_to_qr():

@@ -1,18 +1,29 @@
 // The window strip: a thin drawing of the spectrum whose two handles choose what is kept.
 // While a handle is held the drawing answers by itself; the server hears of it at most every 60 ms.
-const HEIGHT = 64, WIDTH = 1000, EVERY = 60;
+const HEIGHT = 64, WIDTH = 1000, EVERY = 60, PATIENCE = 2000;
 const NS = "http://www.w3.org/2000/svg";
+
+// The moves of this tab, numbered. They outlive the strip they were made on, which a change of page
+// takes away; the server says which it heard last, so that an older answer never undoes a newer move
+// and a move that got lost is sent again.
+const moves = (window.embfilterMoves ??= { count: 0, sent: 0, heard: 0, last: null });
 
 export default function ({ data, parentElement, setStateValue }) {
   const root = parentElement.querySelector(".strip");
-  if (!root.state) root.state = build(root);
+  const first = !root.state;
+  if (first) root.state = build(root);
   const s = root.state;
-  s.send = (l, r) => setStateValue("window", `${l}:${r}`);
+  moves.put = (value) => setStateValue("window", value);
   if (!s.theme) s.theme = followTheme(root);
   const sameModel = s.data && s.data.d === data.d && s.data.profile === data.profile;
   s.data = data;
   if (!sameModel) drawSpectrum(s);
-  if (!s.held) { s.l = data.l; s.r = data.r; place(s); }
+  moves.heard = Math.max(moves.heard, data.heard);
+  moves.count = Math.max(moves.count, data.heard);  // a tab that was loaded anew
+  const unheard = moves.heard < moves.count && moves.last?.d === data.d;
+  if (!unheard) { clearTimeout(moves.again); moves.sent = moves.count; }
+  else if (first) setTimeout(send);
+  if (!s.held) { ({ l: s.l, r: s.r } = unheard ? moves.last : data); place(s); }
 }
 
 function build(root) {
@@ -71,7 +82,6 @@ function followTheme(root) {
 
 function hold(s, element, end) {
   element.addEventListener("pointerdown", (event) => {
-    if (s.data.locked) return;
     event.preventDefault();
     element.setPointerCapture(event.pointerId);
     if (end !== "both") element.focus({ preventScroll: true });
@@ -89,7 +99,7 @@ function hold(s, element, end) {
   if (end !== "both") element.addEventListener("keydown", (event) => {
     const d = s.data.d, page = Math.max(1, Math.round(d / 20));
     const steps = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -page, PageUp: page, Home: -d, End: d };
-    if (!(event.key in steps) || s.data.locked) return;
+    if (!(event.key in steps)) return;
     event.preventDefault();
     move(s, { l: s.l, r: s.r }, end, steps[event.key]);
     tell(s);
@@ -97,10 +107,13 @@ function hold(s, element, end) {
 }
 
 function move(s, from, end, by) {
-  const d = s.data.d;
+  const d = s.data.d, before = `${s.l}:${s.r}`;
   if (end === "l") s.l = clamp(from.l + by, 0, s.r - 1);
   else if (end === "r") s.r = clamp(from.r + by, s.l + 1, d);
   else { const k = from.r - from.l; s.l = clamp(from.l + by, 0, d - k); s.r = s.l + k; }
+  if (before === `${s.l}:${s.r}`) return;
+  moves.last = { l: s.l, r: s.r, d };
+  moves.count += 1;
   place(s);
 }
 
@@ -109,10 +122,16 @@ function tell(s, now = false) {
   const wait = EVERY - (performance.now() - s.last);
   clearTimeout(s.timer);
   if (now || wait <= 0) {
-    const wanted = `${s.l}:${s.r}`;
     s.last = performance.now();
-    if (wanted !== s.told) { s.told = wanted; s.send(s.l, s.r); }
+    if (moves.sent !== moves.count) send();
   } else s.timer = setTimeout(() => tell(s, true), wait);
+}
+
+function send(patience = PATIENCE) {
+  moves.sent = moves.count;
+  moves.put(`${moves.last.l}:${moves.last.r}#${moves.count}`);
+  clearTimeout(moves.again);
+  moves.again = setTimeout(() => send(2 * patience), patience);
 }
 
 function drawSpectrum(s) {
@@ -124,7 +143,6 @@ function drawSpectrum(s) {
     area.setAttribute("d", `M0,${HEIGHT} L0,${first} L${edge} L${WIDTH},${last} L${WIDTH},${HEIGHT} Z`);
     line.setAttribute("d", `M0,${first} L${edge} L${WIDTH},${last}`);
   }
-  s.told = null;
 }
 
 function place(s) {
