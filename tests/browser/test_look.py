@@ -158,7 +158,7 @@ def test_a_move_made_while_the_page_changes_is_kept(wait: int, visit: Any) -> No
         reader.arrive(name)
         reader.await_value("window", window)
         reader.page.wait_for_function(
-            "(w) => document.querySelector('.strip .keep').textContent.includes(`kept ${w} `)",
+            "(w) => document.querySelector('.strip .keep')?.textContent.includes(`kept ${w} `)",
             arg=window,
         )
     reader.well()

@@ -157,7 +157,7 @@ class Visit:
         self.page.mouse.up()
         self.page.wait_for_function(
             "([end, to]) => Math.abs("
-            "document.querySelector(`.grip-${end}`).getAttribute('aria-valuenow') - to) < 1",
+            "document.querySelector(`.grip-${end}`)?.getAttribute('aria-valuenow') - to) < 1",
             arg=[end, (left if end == "l" else right) + moved],
         )
         return self.window
