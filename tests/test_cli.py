@@ -22,7 +22,7 @@ from embfilter_viz import EmbedFilter, load_filter, open_model
 from embfilter_viz.analyses.geometry import geometry
 from embfilter_viz.analyses.lens import lens
 from embfilter_viz.analyses.propose import propose_window
-from embfilter_viz.cli import commands, main, tables
+from embfilter_viz.cli import commands, main, options, tables
 from embfilter_viz.evaluation.tasks import COLUMNS_OF, KINDS, LIMITS
 from embfilter_viz.model import Model
 from embfilter_viz.models.devices import DEVICES, PRECISIONS
@@ -254,11 +254,11 @@ def test_an_absent_device_is_one_line_before_anything_is_fetched(run: Run) -> No
 
 
 def test_names_that_help_spells_out_are_the_librarys() -> None:
-    assert tuple(PROMPTS) == commands.PROMPTS
-    assert (DEVICES, PRECISIONS) == (commands.DEVICES, commands.PRECISIONS)
-    assert GAUGES == commands.GAUGES
-    assert tuple(BANDS) == commands.REMOVALS
-    assert tuple(KINDS) == tuple(COLUMNS_OF) == tuple(LIMITS) == commands.TASKS
+    assert tuple(PROMPTS) == options.PROMPTS
+    assert (DEVICES, PRECISIONS) == (options.DEVICES, options.PRECISIONS)
+    assert GAUGES == options.GAUGES
+    assert tuple(BANDS) == options.REMOVALS
+    assert tuple(KINDS) == tuple(COLUMNS_OF) == tuple(LIMITS) == options.TASKS
 
 
 def test_an_infinite_number_is_null(run: Run, tiny: Path, tmp_path: Path) -> None:

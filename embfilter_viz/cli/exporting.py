@@ -1,9 +1,22 @@
-"""What the export command writes, and the record it prints of it."""
+"""The command that takes a window away: what it writes, and its record."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
+from embfilter_viz.cli.inputs import lines_of, opened_model, window_of
+from embfilter_viz.cli.options import (
+    EXPORTS,
+    GAUGES,
+    json_option,
+    model_argument,
+    prompt_option,
+    tau_option,
+    window_option,
+)
+from embfilter_viz.cli.output import print_record
 from embfilter_viz.cli.reporting import watched
 from embfilter_viz.errors import InputError
 
@@ -12,12 +25,69 @@ if TYPE_CHECKING:
     from embfilter_viz.model import Model
     from embfilter_viz.spectral.windows import Window
 
-__all__ = ["write"]
+__all__ = ["export"]
 
 _ENDINGS = {"filter": ".safetensors", "faiss": ".vt", "numpy": ".py", "report": ".html"}
 
 
-def write(
+@click.command(
+    short_help="Take a window away: a file, a model folder, FAISS, a report.",
+    epilog="""Example: embfilter-viz export smollm2-135m --format filter -o window.safetensors
+
+    JSON: {"output", "format", "window": [l, r], "tau", "dimensions", "removes", "prompt",
+    "head", "checkpoint", "bytes", "check": {"vectors", "cosine", "on"} or null}""",
+)
+@model_argument
+@tau_option
+@window_option
+@click.option("--format", "kind", type=click.Choice(EXPORTS), required=True,
+              help="What to write; see below.")  # fmt: skip
+@click.option("-o", "--output", required=True, metavar="OUT", help="The file or folder to write.")
+@prompt_option
+@click.option("--gauge", type=click.Choice(GAUGES), default="paper", show_default=True,
+              help="Noted in the export, and used by the report.")  # fmt: skip
+@click.option("--texts", "file", metavar="FILE", help="Texts of the report, one a line.")
+@click.option(
+    "--force", is_flag=True, help="Replace a foreign file, or move a foreign folder aside."
+)
+@json_option
+def export(model: str, tau: str | None, window: str | None, kind: str, output: str, prompt: str,
+           gauge: str, file: str | None, force: bool, as_json: bool) -> None:  # fmt: skip
+    """Take a window of MODEL away, to use without the explorer.
+
+    \b
+    filter                 one safetensors file: V_window and all it came from;
+                           embfilter_viz.load_filter(OUT) reads it
+    sentence-transformers  a folder that SentenceTransformer(OUT) opens, with the
+                           backbone, the prompt, the pooling and the projection
+    faiss                  a pre-transform for faiss.read_VectorTransform, and a note
+    numpy                  OUT.py, a few lines that need NumPy alone, and its OUT.npy
+    report                 figures, tables and sentences in one HTML file
+
+    What is written is used once before it is handed out, by the library it is for, and the lowest
+    cosine with our own vectors is printed.
+    """  # noqa: D301 - click's mark for lines to keep
+    from embfilter_viz.models.memory import in_words
+
+    if file is not None and kind != "report":
+        raise InputError(f"--texts: only --format report embeds texts; drop it, or drop {kind}")
+    texts = None if file is None else lines_of(file)
+    opened = opened_model(model)
+    chosen = window_of(opened, tau, window)
+    record = _write(
+        kind, Path(output), opened, chosen, prompt=prompt, gauge=gauge, texts=texts, force=force
+    )
+
+    def words() -> str:
+        check = record["check"]
+        told = f"; lowest cosine with ours {check['cosine']:.7f}, {check['on']}" if check else ""
+        size = in_words(record["bytes"]) if record["bytes"] >= 1e6 else f"{record['bytes']:,} bytes"
+        return f"{output}: window {chosen} {chosen.description}; {size}{told}"
+
+    print_record(record, as_json, words)
+
+
+def _write(
     kind: str,
     path: Path,
     model: "Model",
