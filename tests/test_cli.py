@@ -247,10 +247,34 @@ def test_a_lower_precision_is_another_result_and_said(run: Run, tiny: Path, tmp_
     assert run(*half).out.endswith("Texts were read in bfloat16 on cpu, not in float32.\n")
 
 
+def test_a_report_is_made_in_the_precision_asked_for(
+    run: Run, tiny: Path, file: Path, tmp_path: Path
+) -> None:
+    asked = ("export", tiny, "--format", "report", "--texts", file, "--device", "cpu", "--json")
+    window, encoded, pages, rows = Window.of_tau(2, D_MODEL), {}, {}, {}
+    for dtype in ("float32", "bfloat16"):
+        out = tmp_path / f"{dtype}.html"
+        encoded[dtype] = run(*asked, "--dtype", dtype, "-o", out).json.get("encoded")
+        pages[dtype] = out.read_text(encoding="utf-8")
+        own = open_model(str(tiny), device="cpu", dtype=dtype)
+        cosine = geometry(own, TEXTS, "prompteol", window).variants["raw"].mean_cosine
+        numbers = (cosine.value, cosine.low, cosine.high)
+        rows[dtype] = "".join(f'<td class="number">{value:.4g}</td>' for value in numbers)
+    assert encoded == {"float32": None, "bfloat16": {"device": "cpu", "dtype": "bfloat16"}}
+    for dtype, page in pages.items():
+        assert [other for other, row in rows.items() if row in page] == [dtype]
+        assert f"<th>Texts read in</th><td>{dtype}</td>" in page
+        assert (", dtype=&#x27;bfloat16&#x27;)" in page) == (dtype == "bfloat16")
+
+
 def test_an_absent_device_is_one_line_before_anything_is_fetched(run: Run) -> None:
     absent = "mps" if sys.platform != "darwin" else "cuda"
-    complaint = run("lens", "org/name", "a cat", "--device", absent).complaint
-    assert f"device '{absent}': not present" in complaint
+    for asked in (
+        ["lens", "org/name", "a cat"],
+        ["export", "org/name", "--format", "report", "-o", "a.html"],
+    ):
+        complaint = run(*asked, "--device", absent).complaint
+        assert f"device '{absent}': not present" in complaint
 
 
 def test_names_that_help_spells_out_are_the_librarys() -> None:
@@ -444,6 +468,14 @@ BAD: list[tuple[list[object], str]] = [
     (["export", "MODEL", "--format", "filter", "-o", "OUT"], r"name it out\.npy\.safetensors"),
     (["export", "MODEL", "--format", "filter", "-o", "no/a.safetensors"], r"there is no folder no"),
     (["export", "MODEL", "--format", "faiss", "--texts", "FILE", "-o", "a.vt"], r"--texts: only"),
+    (
+        ["export", "MODEL", "--format", "filter", "--dtype", "bfloat16", "-o", "a.safetensors"],
+        r"--dtype bfloat16: only --format report .*, filter is float32",
+    ),
+    (
+        ["export", "MODEL", "--format", "sentence-transformers", "--dtype", "float16", "-o", "OUT"],
+        r"--dtype float16: only --format report",
+    ),
     (
         ["export", "MODEL", "--format", "sentence-transformers", "-o", "FOLDER"],
         r"no export of ours",

@@ -10,6 +10,7 @@ from embfilter_viz.cli.inputs import lines_of, opened_model, window_of
 from embfilter_viz.cli.options import (
     EXPORTS,
     GAUGES,
+    encodes,
     json_option,
     model_argument,
     prompt_option,
@@ -50,6 +51,7 @@ _ENDINGS = {"filter": ".safetensors", "faiss": ".vt", "numpy": ".py", "report": 
 @click.option(
     "--force", is_flag=True, help="Replace a foreign file, or move a foreign folder aside."
 )
+@encodes
 @json_option
 def export(model: str, tau: str | None, window: str | None, kind: str, output: str, prompt: str,
            gauge: str, file: str | None, force: bool, as_json: bool) -> None:  # fmt: skip
@@ -65,7 +67,8 @@ def export(model: str, tau: str | None, window: str | None, kind: str, output: s
     report                 figures, tables and sentences in one HTML file
 
     What is written is used once before it is handed out, by the library it is for, and the lowest
-    cosine with our own vectors is printed.
+    cosine with our own vectors is printed. Only the report can be made in another --dtype than
+    float32, and says so.
     """  # noqa: D301 - click's mark for lines to keep
     from embfilter_viz.models.memory import in_words
 
@@ -102,6 +105,11 @@ def _write(
     if kind in _ENDINGS and path.suffix != _ENDINGS[kind]:
         ending = _ENDINGS[kind]
         raise InputError(f"-o {path}: --format {kind} writes {ending}; name it {path.name}{ending}")
+    if model.dtype != "float32" and kind != "report":
+        raise InputError(
+            f"--dtype {model.dtype}: only --format report can be made in it, {kind} is float32; "
+            f"drop it, or drop {kind}"
+        )
     with watched() as progress:
         model.spectrum_of_head(progress=progress)
         check: Check | None = None

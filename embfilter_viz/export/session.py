@@ -117,6 +117,7 @@ def about_section(model: Model, window: Window, *, prompt: str, gauge: str = "pa
         "Parameters": f"{card.parameters / 1e6:,.0f} million",
         "Head": "tied to the input embedding" if card.tied else "a matrix of its own",
         "Stored as": card.precision,
+        "Texts read in": model.dtype,
         "Libraries": ", ".join(_versions()),
     }
     return Section("Model and window", (f"The window {window.description}.",), facts=facts)
@@ -142,9 +143,10 @@ def code_section(model: Model, window: Window, prompt: str) -> Section:
     name = about_name(model)
     if model.outline.kind in ("folder", "gguf"):
         name = f"path/to/{name}"
+    dtype = "" if model.dtype == "float32" else f", dtype={model.dtype!r}"
     code = (
         "from embfilter_viz import EmbedFilter, open_model\n\n"
-        f"model = open_model({name!r})\n"
+        f"model = open_model({name!r}{dtype})\n"
         f"embeddings = model.encode(texts, prompt={prompt!r})\n"
         f'refined = EmbedFilter(model.spectrum, window="{window}").transform(embeddings)\n'
     )
