@@ -3,6 +3,7 @@
 Run it with ``streamlit run app.py``.
 """
 
+import sys
 from pathlib import Path
 
 import streamlit as st
@@ -15,9 +16,7 @@ st.set_page_config(
 )
 
 from embfilter_viz.ui.assets import put_style  # noqa: E402 - the page config comes first
-from embfilter_viz.ui.choices import choose_model, choose_prompt, choose_running  # noqa: E402
-from embfilter_viz.ui.model_card import show_card  # noqa: E402
-from embfilter_viz.ui.services import warm_up  # noqa: E402
+from embfilter_viz.ui.openings import OPENINGS, first_words  # noqa: E402
 
 PAGES = [
     st.Page("pages/start.py", title="Start", icon=":material/flag:", default=True),
@@ -30,8 +29,20 @@ PAGES = [
 ]
 
 put_style()
-warm_up()
 page = st.navigation(PAGES, position="top")
+st.session_state["_first_words"] = st.empty()
+if "embfilter_viz.ui.choices" not in sys.modules:
+    # A server's first visitor reads while the rest is imported.
+    with st.session_state["_first_words"].container():
+        first_words(OPENINGS[page.title])
+
+from embfilter_viz.ui.chart import load_plotly  # noqa: E402
+from embfilter_viz.ui.choices import choose_model, choose_prompt, choose_running  # noqa: E402
+from embfilter_viz.ui.model_card import show_card  # noqa: E402
+from embfilter_viz.ui.services import warm_up  # noqa: E402
+
+load_plotly()
+warm_up()
 with st.sidebar:
     st.session_state["_model"] = choose_model()
     st.session_state["_prompt"] = choose_prompt()

@@ -128,10 +128,4 @@ def _smoothing(frequencies) -> str:
     )
 
 
-show(
-    "Average token",
-    "Which directions of the spectrum carry the frequent, empty tokens?",
-    "Remove one direction from the average token and see how far frequent tokens' logits move. "
-    "The paper says: far at both ends, little in between, and less for other tokens.",
-    body,
-)
+show("Average token", body)

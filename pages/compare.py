@@ -105,9 +105,4 @@ def _history(tried: list[Tried]) -> None:
     st.button("Forget all", on_click=forget_all, icon=":material/delete:")
 
 
-show(
-    "Compare",
-    "Is one model, prompt or window better than another on the same data?",
-    "Look at the interval of the difference, not at whether the two scores' intervals overlap.",
-    body,
-)
+show("Compare", body)

@@ -100,10 +100,4 @@ def body(view: View) -> None:
     )
 
 
-show(
-    "Filter and lens",
-    "What does the embedding of your text say when the head reads it, before and after the filter?",
-    "Raw embeddings tend to decode to frequent, empty tokens. After the filter, tokens that have "
-    "to do with the text should come up. Move the strip's ends and watch.",
-    body,
-)
+show("Filter and lens", body)

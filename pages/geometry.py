@@ -163,10 +163,4 @@ def _point_chosen() -> None:
         st.session_state["row"] = int(np.ravel(selected)[0])
 
 
-show(
-    "Geometry",
-    "Do texts look less alike after the filter, and do neighbours make more sense?",
-    "Raw embeddings often sit in one narrow cone: every pair has a high cosine. Compare the filter "
-    "with its two controls before you believe it.",
-    body,
-)
+show("Geometry", body)

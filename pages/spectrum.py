@@ -108,10 +108,4 @@ def _accuracy(spectrum, loaded: str) -> None:
     )
 
 
-show(
-    "Spectrum",
-    "What does the head of this model look like, direction by direction?",
-    "Look for a few large values on the left, a long plateau, and a drop on the right. "
-    "EmbedFilter drops both ends and keeps the middle.",
-    body,
-)
+show("Spectrum", body)

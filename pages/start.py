@@ -36,9 +36,9 @@ def body(view: View) -> None:
     with right:
         tau_slider(window)
 
-    top_left, top_right = st.columns(2)
+    top_left, top_right = st.container(key="panels_top").columns(2)
     between = st.container()
-    bottom_left, bottom_right = st.columns(2)
+    bottom_left, bottom_right = st.container(key="panels_bottom").columns(2)
     with top_left:
         st.markdown("##### 1 · What is the head made of?")
         report = describe_spectrum(model)
@@ -117,10 +117,4 @@ def body(view: View) -> None:
     )
 
 
-show(
-    "What a language model's head writes into its embeddings",
-    "Embeddings taken from a language model are full of frequent, empty tokens. Why, and what "
-    "happens if the directions that write them are removed?",
-    "Type a sentence, move the ends of the strip above, and watch all four panels.",
-    body,
-)
+show("Start", body)

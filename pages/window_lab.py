@@ -184,10 +184,4 @@ def _window_chosen() -> None:
             set_window(str(spec))
 
 
-show(
-    "Window laboratory",
-    "Which window is best for this model and your data, and is that more than chance?",
-    "One half of the data chooses, the other half reports. Look whether the best window is better "
-    "than raw beyond noise, and whether something simpler does as well.",
-    body,
-)
+show("Window laboratory", body)

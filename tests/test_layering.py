@@ -154,3 +154,17 @@ def test_the_first_page_waits_for_nothing_heavy() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert run.stdout.split("\n")[:2] == ["shown", "[]"]
+
+
+def test_the_first_words_wait_for_streamlit_alone() -> None:
+    code = (
+        "import streamlit, sys\n"
+        "from embfilter_viz.ui import assets, openings\n"
+        "assets.style_sheet()\n"
+        "print([m for m in 'numpy pandas torch embfilter_viz.ui.choices'.split()"
+        " if m in sys.modules])"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert run.stdout.strip() == "[]"

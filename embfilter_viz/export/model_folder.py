@@ -80,10 +80,16 @@ def save_model_folder(
         progress: told megabytes and texts; may raise ``Cancelled``, which leaves nothing behind.
 
     Raises:
-        InputError: sentence-transformers is not installed, the prompt or tokenizer cannot be
-            said in standard modules, the disk is too small, or the vectors differ from ours.
+        InputError: sentence-transformers is not installed, the model is not open in float32, the
+            prompt or tokenizer cannot be said in standard modules, the disk is too small, or the
+            vectors differ from ours.
     """
     _check_installed()
+    if model.dtype != "float32":
+        raise InputError(
+            f"{model.name} is open in {model.dtype}, and a folder's float32 vectors are compared "
+            "with ours: open the model in float32"
+        )
     # What refuses the export is asked before any of the layers is fetched.
     asked = find_prompt(prompt).of_family(family_of(causal_config(model.outline)))
     words = tokenizing(model.vocabulary, asked, model.name)

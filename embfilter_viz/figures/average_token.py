@@ -28,7 +28,7 @@ def shift_figure(
     """Δπ along the spectrum for frequent, infrequent and random tokens."""
     sketch = Sketch(
         height=height,
-        x="direction removed, i (largest σ first)",
+        x="direction removed, largest σ first",
         y="logit shift Δπ of tokens",
         name=f"shift-{log}",
         legend=True,

@@ -61,7 +61,7 @@ def isotropy_sketch(
     Where an interval is not measured yet the dot stands without.
     """
     sketch = Sketch(height=height, name="isotropy")
-    sketch.update(margin={"l": 130, "t": 36})
+    sketch.update(margin={"l": 130, "t": 36, "b": 58})
     names = list(report.variants)[::-1]
     _panels(sketch, len(measures), 0.06)
     for number, measure in enumerate(measures):

@@ -49,8 +49,8 @@ class Sketch:
             "template": {},
             "height": height,
             "margin": {"l": 60, "r": 24, "t": 40 if legend else 14, "b": 48},
-            "xaxis": {"title": {"text": x}, **axis},
-            "yaxis": {"title": {"text": y}, **axis},
+            "xaxis": {"title": {"text": x, "font": {"size": 13}}, **axis},
+            "yaxis": {"title": {"text": y, "font": {"size": 13}}, **axis},
             "showlegend": legend,
             "legend": {
                 "orientation": "h",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from embfilter_viz.figures.sketch import Sketch
 
-__all__ = ["chart"]
+__all__ = ["chart", "load_plotly"]
 
 STATIC = "static"
 
@@ -68,6 +68,11 @@ def chart(
     )
 
 
+def load_plotly() -> None:
+    """Let the browser fetch and start Plotly while the server makes the page's figures."""
+    _loader()(key="plotly", data={"plotly": plotly_url(_static_folder())})
+
+
 def _json(figure: "Figure | Sketch") -> tuple[str, str]:
     """Traces and layout of a figure as JSON, arrays of numbers in base64."""
     from plotly.io.json import to_json_plotly
@@ -94,6 +99,15 @@ def _component() -> Any:
         "embfilter_chart",
         html='<div class="chart"></div>',
         css=component_file("chart.css"),
-        js=component_file("chart.js"),
+        js=component_file("plotly.js") + component_file("chart.js"),
+        isolate_styles=False,
+    )
+
+
+@st.cache_resource
+def _loader() -> Any:
+    return st.components.v2.component(
+        "embfilter_plotly",
+        js=component_file("plotly.js") + "export default ({ data }) => { plotly(data.plotly); };",
         isolate_styles=False,
     )

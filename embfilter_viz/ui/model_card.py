@@ -12,6 +12,9 @@ def show_card(name: str) -> None:
     model = opened(name)
     if model is None:
         return
+    fold = st.expander("Model card", icon=":material/badge:", key="fold_card", on_change="rerun")
+    if not fold.open:
+        return
     card = model.card
     gigabytes = 1e9
     facts = {
@@ -34,5 +37,4 @@ def show_card(name: str) -> None:
         facts["Content hash"] = card.content_hash[:16]
     if card.revision:
         facts["Revision"] = card.revision[:12]
-    with st.expander("Model card", icon=":material/badge:"):
-        st.table(facts, border="horizontal")
+    fold.table(facts, border="horizontal")

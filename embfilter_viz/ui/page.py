@@ -7,41 +7,41 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from embfilter_viz.errors import InputError
 from embfilter_viz.ui.choices import View, choose_window
+from embfilter_viz.ui.openings import OPENINGS, first_words
 from embfilter_viz.ui.services import model_of, opened
 from embfilter_viz.ui.words import escaped
 
 __all__ = ["answer", "folds", "show"]
 
 
-def show(title: str, question: str, look_for: str, body: Callable[[View], None]) -> None:
+def show(name: str, body: Callable[[View], None]) -> None:
     """Run a page: open the model, then the strip and ``body`` in one fragment.
 
     One fragment, so that moving the strip redraws this page and nothing else, and so that fast
     moves are merged instead of queued.
 
     Args:
-        title: the page's name.
-        question: what the page asks, in plain words.
-        look_for: what to watch, in plain words.
+        name: the page's name in the navigation and in ``OPENINGS``.
         body: draws the page for a :class:`View`; an ``InputError`` it raises becomes one line.
     """
     _through_the_router()
-    name, prompt = st.session_state["_model"], st.session_state["_prompt"]
-    model = opened(name)
+    opening = OPENINGS[name]
+    model_name, prompt = st.session_state["_model"], st.session_state["_prompt"]
+    model = opened(model_name)
     if model is None:
         # The words are on their way while the model opens; what a page computes with, its body
-        # imports, so that nothing keeps the very first ones.
-        st.title(title, anchor=False)
-        st.markdown(question)
-        if model_of(name) is not None:
+        # imports, so that nothing keeps them.
+        with st.session_state["_first_words"].container():
+            first_words(opening)
+        if model_of(model_name) is not None:
             st.rerun()
         return
 
     @st.fragment
     def page() -> None:
         window = choose_window(model)
-        st.title(title, anchor=False)
-        st.markdown(f"{question}  \n:gray[{look_for}]")
+        st.title(opening.title, anchor=False)
+        st.markdown(f"{opening.question}  \n:gray[{opening.look_for}]")
         if model.dtype != "float32":
             st.caption(f"Texts are read in **{model.dtype}**, not in float32.")
         try:
@@ -72,9 +72,20 @@ def answer(sentence: str) -> None:
 def folds(*, formula: str, python: str, command: str = "") -> None:
     """The formula and the lines that reproduce the page, one click away."""
     left, right = st.columns(2)
-    with left.expander("Formula and source", icon=":material/function:"):
-        st.markdown(formula)
-    with right.expander("The same in Python and on the command line", icon=":material/code:"):
-        st.code(python, language="python")
-        if command:
-            st.code(command, language="bash")
+    # What is folded is not sent: the browser would load a typesetter and a highlighter for it, a
+    # tenth of what it does until the page is complete.
+    with left:
+        fold = st.expander(
+            "Formula and source", icon=":material/function:", key="fold_formula", on_change="rerun"
+        )
+        if fold.open:
+            fold.markdown(formula)
+    with right:
+        fold = st.expander(
+            "The same in Python and on the command line",
+            icon=":material/code:", key="fold_code", on_change="rerun",
+        )  # fmt: skip
+        if fold.open:
+            fold.code(python, language="python")
+            if command:
+                fold.code(command, language="bash")

@@ -92,6 +92,13 @@ def test_sentence_transformers_gives_our_vectors(
     assert len(modules) == len(MODULES)
 
 
+def test_a_model_open_in_a_lower_precision_is_refused_first(tmp_path: Path) -> None:
+    folder = save(build_model("llama"), tmp_path / "llama", byte_level_tokenizer()).folder
+    with pytest.raises(InputError, match=r"open in bfloat16, .*: open the model in float32"):
+        save_model_folder(tmp_path / "out", open_model(str(folder), dtype="bfloat16"), WINDOW)
+    assert list(tmp_path.glob("*out*")) == []
+
+
 def test_echo_cannot_be_said_in_standard_modules(tiny_model: Model, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="mean is over the second time"):
         save_model_folder(tmp_path / "out", tiny_model, WINDOW, prompt="echo")

@@ -11,6 +11,12 @@ from streamlit.testing.v1 import AppTest
 APP = Path(__file__).parents[2] / "app.py"
 PAGES = ("start", "spectrum", "average_token", "filter_and_lens", "geometry")
 
+FOLDS = {
+    "Formula and source": "fold_formula",
+    "The same in Python": "fold_code",
+    "Model card": "fold_card",
+}
+
 
 def as_read(markdown: str) -> str:
     """Words as the reader sees them: signs that Markdown must not read have a backslash."""
@@ -106,7 +112,11 @@ class Explorer:
         ]
 
     def fold(self, label: str) -> Any:
-        """What is behind the fold whose label begins so."""
+        """What is behind the fold whose label begins so, which is opened."""
+        key = FOLDS[label]
+        if not self.at.session_state[key]:
+            self.at.session_state[key] = True
+            self.settle()
         (found,) = [e for e in self.at.expander if e.label.startswith(label)]
         return found
 

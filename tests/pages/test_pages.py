@@ -248,6 +248,15 @@ def test_the_filter_brings_words_of_the_text_up() -> None:
     assert "takes frequent tokens out" in explorer.answers[0]
 
 
+def test_what_is_folded_is_not_sent(tiny: Path) -> None:
+    explorer = Explorer("start", model=str(tiny))
+    assert len(explorer.at.expander) == 3
+    assert not explorer.at.code
+    assert not explorer.at.table
+    assert explorer.python
+    assert len(explorer.at.code) == 2
+
+
 def test_a_lower_precision_is_said_and_is_another_result(tiny: Path) -> None:
     full = Explorer("filter_and_lens", model=str(tiny))
     half = Explorer("filter_and_lens", model=str(tiny), dtype="bfloat16")
@@ -255,7 +264,7 @@ def test_a_lower_precision_is_said_and_is_another_result(tiny: Path) -> None:
     assert "Texts are read in **bfloat16**" in half.words
     assert "not in float32" not in full.words
     assert half.figure("ranks_chart") != full.figure("ranks_chart")
-    code = "\n".join(block.value for block in half.at.code)
+    code = half.python + half.command
     assert f"open_model({str(tiny)!r}, dtype='bfloat16')" in code
     assert " --dtype bfloat16" in code
     assert half.control("device").disabled  # here there is the processor only

@@ -16,17 +16,6 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   return () => { clearTimeout(s.look); s.observer.disconnect(); s.theme.disconnect(); if (window.Plotly) window.Plotly.purge(s.plot); root.state = undefined; };
 }
 
-function plotly(url) {
-  return (window.embfilterPlotly ??= new Promise((resolve, reject) => {
-    if (window.Plotly) return resolve(window.Plotly);
-    const script = document.createElement("script");
-    script.src = url;
-    script.onload = () => resolve(window.Plotly);
-    script.onerror = () => reject(new Error(`cannot load ${url}`));
-    document.head.append(script);
-  }));
-}
-
 function build(root) {
   const s = { root, drawn: null, busy: false, listening: false };
   s.plot = document.createElement("div"); s.plot.className = "plot";
@@ -42,9 +31,12 @@ function build(root) {
   }
   root.replaceChildren(s.plot, s.wait, bar);
   // A page being laid out may hide the figure for a moment; Plotly refuses to measure it then, and
-  // the observer calls again once it shows.
+  // the observer calls again once it shows. It also calls when drawing made the figure high.
   s.observer = new ResizeObserver(() => {
-    if (s.drawn && window.Plotly && s.plot.clientWidth) window.Plotly.Plots.resize(s.plot)?.catch(() => {});
+    const width = s.plot.clientWidth;
+    if (!s.drawn || !width || width === s.width) return;
+    s.width = width;
+    window.Plotly?.Plots.resize(s.plot)?.catch(() => {});
   });
   s.observer.observe(root);
   // Streamlit changes its style variables on an ancestor when the reader changes the theme.
@@ -105,6 +97,7 @@ async function draw(s) {
         await withTexts(s.traces);
       }
       s.drawn = data;
+      s.width = s.plot.clientWidth;
       await Plotly.react(s.plot, s.traces, themed(s, JSON.parse(data.layout)), CONFIG);
       s.wait.remove();
       s.root.dataset.drawn = `${1 + Number(s.root.dataset.drawn || 0)}`;
