@@ -8,7 +8,7 @@ from embfilter_viz.ui.assets import component_file
 
 __all__ = ["ask_at_rest", "rested"]
 
-MILLISECONDS = 350
+MILLISECONDS = 700
 """How long nothing must change before the hand counts as at rest."""
 
 
