@@ -172,6 +172,7 @@ class Ours:
 
     def step(self, by: int) -> float:
         """Move the left handle by one with the keyboard; milliseconds until all shows it."""
+        by = by if self.window[0] + by >= 0 else 1
         self.window[0] += by
         self.page.evaluate("([f, w]) => watch(f, w)", [self.figures, f"{self.window[0]}:{RIGHT}"])
         self.page.keyboard.press("ArrowRight" if by > 0 else "ArrowLeft")
@@ -186,6 +187,8 @@ class Ours:
         for step in range(1, 25):
             self.page.mouse.move(x + pixels * step / 24, y)
             self.page.wait_for_timeout(8)
+        # The browser handles the last moves with its next frame; until then the handle is behind.
+        self.page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
         self.window[0] = int(self.handle.get_attribute("aria-valuenow"))
         last = f"{self.window[0]}:{RIGHT}"
         self.page.evaluate("([f, w]) => watch(f, w)", [self.figures, last])
