@@ -122,6 +122,14 @@ def test_the_layering_test_can_fail(module: str, source: str, fault: str) -> Non
     assert any(fault in found for found in faults_of(module, source))
 
 
+def said_by(code: str) -> list[str]:
+    """The lines that a new Python prints."""
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return run.stdout.splitlines()
+
+
 def test_importing_the_package_is_light() -> None:
     heavy = [
         "torch",
@@ -135,10 +143,7 @@ def test_importing_the_package_is_light() -> None:
         "numba",
     ]
     code = f"import sys, embfilter_viz; print([m for m in {heavy} if m in sys.modules])"
-    run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
-    )
-    assert run.stdout.strip() == "[]"
+    assert said_by(code) == ["[]"]
 
 
 def test_the_first_page_waits_for_nothing_heavy() -> None:
@@ -150,10 +155,7 @@ def test_the_first_page_waits_for_nothing_heavy() -> None:
         "print([m for m in 'torch transformers tokenizers sklearn scipy pandas umap wordfreq numba'"
         ".split() if m in sys.modules])"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
-    )
-    assert run.stdout.split("\n")[:2] == ["shown", "[]"]
+    assert said_by(code) == ["shown", "[]"]
 
 
 def test_the_first_words_wait_for_streamlit_alone() -> None:
@@ -164,7 +166,4 @@ def test_the_first_words_wait_for_streamlit_alone() -> None:
         "print([m for m in 'numpy pandas torch embfilter_viz.ui.choices'.split()"
         " if m in sys.modules])"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
-    )
-    assert run.stdout.strip() == "[]"
+    assert said_by(code) == ["[]"]
