@@ -5,12 +5,16 @@ alone, so an array, a memory map and a reader that dequantises on the fly all se
 here holds more than one block besides the (d_model, d_model) result.
 """
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from embfilter_viz.errors import InputError
 from embfilter_viz.progress import Progress, silent, told
@@ -25,7 +29,10 @@ so few that in float32 it stays in cache for the usual d_model (9 MB at 576)."""
 _TILE = 1024
 """Columns of a tile of the Gram matrix. NumPy writes the second half of a symmetric product number
 by number: within a tile that stays in cache, across 4,096 columns it took 40 % of the product's
-time. It also bounds the work between two calls of ``progress``."""
+time."""
+
+_SUMS_BYTES = 2**29
+"""What the float64 sums made side by side may take together: two at 4,096 columns (268 MB)."""
 
 
 _PROBES = 8
@@ -95,50 +102,113 @@ def gram_of(
     product. In the same pass the rows are multiplied with a few random unit vectors, to measure
     how far the result is from what it should be.
 
+    Blocks go to as many sums as BLAS has threads, each on a thread of its own, so that nothing
+    but the reading waits for anything else.
+
     >>> gram_of(np.array([[1.0, 2.0], [3.0, 4.0]])).raw
     array([[10., 14.],
            [14., 20.]])
     """
     d_vocab, d_model = W_U.shape
     shift = _mean_of_sample(W_U).astype(dtype)
-    total = np.zeros((d_model, d_model))
-    shifted_sum = np.zeros(d_model)
-    tiles = [slice(a, min(a + _TILE, d_model)) for a in range(0, d_model, _TILE)]
-    product = np.empty((min(_TILE, d_model),) * 2, dtype=dtype)
     probes = np.random.default_rng(0).choice([-1.0, 1.0], (d_model, _PROBES)) / np.sqrt(d_model)
     columns = probes.astype(dtype)
-    along_sum, along_squares = np.zeros(_PROBES), np.zeros(_PROBES)
-    buffer: np.ndarray | None = None
-    with np.errstate(over="ignore", invalid="ignore"):  # the caller looks for inf and nan
-        for start, block in row_blocks(W_U, dtype):
-            if buffer is None:
-                buffer = np.empty_like(block)
-            rows = np.subtract(block, shift, out=buffer[: len(block)])
-            shifted_sum += np.ones(len(rows), dtype=dtype) @ rows
-            along = (rows @ columns).astype(np.float64)
-            along_sum += along.sum(axis=0)
-            along_squares += np.einsum("ji,ji->i", along, along)
-            for number, first in enumerate(tiles):
-                done = start + len(rows) * number / len(tiles)
-                progress("Multiplying the rows of W_U", done, d_vocab, "rows")
-                for second in tiles[number:]:
+    blas = ThreadpoolController().select(user_api="blas")
+    n_sums = _side_by_side(blas, d_vocab, d_model)
+    sums = [_Sum(shift, columns) for _ in range(n_sums)]
+    with ExitStack() as held:
+        if n_sums > 1:
+            held.enter_context(blas.limit(limits=1))
+        threads = [held.enter_context(ThreadPoolExecutor(1)) for _ in sums]
+        at_work: deque[Future[None]] = deque()
+        for number, (start, block) in enumerate(row_blocks(W_U, dtype)):
+            if number >= n_sums:
+                _finished(at_work.popleft(), partial(progress, _PASS, start, d_vocab, "rows"))
+            progress(_PASS, start, d_vocab, "rows")
+            turn = number % n_sums
+            at_work.append(threads[turn].submit(sums[turn].add, block))
+        for last in at_work:
+            _finished(last, partial(progress, _PASS, start, d_vocab, "rows"))
+    progress(_PASS, d_vocab, d_vocab, "rows")
+    whole = sums[0]
+    for other in sums[1:]:
+        whole.join(other)
+    return whole.gram(d_vocab)
+
+
+_PASS = "Multiplying the rows of W_U"
+
+
+def _side_by_side(blas: ThreadpoolController, d_vocab: int, d_model: int) -> int:
+    """How many sums to make at once: one for each thread of BLAS, or a single one with them all."""
+    threads = max((library["num_threads"] for library in blas.info()), default=1)
+    fits = threads * 8 * d_model**2 <= _SUMS_BYTES
+    return threads if fits and d_vocab >= 2 * threads * _ROWS else 1
+
+
+def _finished(work: "Future[None]", progress: Callable[[], None]) -> None:
+    """Wait for it; ``progress`` is called four times a second, and may raise."""
+    while not wait([work], 0.25).done:
+        progress()
+    work.result()
+
+
+class _Sum:
+    """What a pass over some of the rows has summed, all of it in float64."""
+
+    def __init__(self, shift: np.ndarray, columns: np.ndarray) -> None:
+        d_model = len(shift)
+        self.shift, self.columns = shift, columns
+        self.tiles = [slice(a, min(a + _TILE, d_model)) for a in range(0, d_model, _TILE)]
+        self.product = np.empty((min(_TILE, d_model),) * 2, dtype=shift.dtype)
+        self.buffer = np.empty((0, d_model), dtype=shift.dtype)
+        self.products = np.zeros((d_model, d_model))
+        self.rows = np.zeros(d_model)
+        self.along, self.along_squares = np.zeros(_PROBES), np.zeros(_PROBES)
+
+    def add(self, block: np.ndarray) -> None:
+        """Add the rows of a block, shifted."""
+        if len(self.buffer) < len(block):
+            self.buffer = np.empty_like(block, dtype=self.shift.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):  # the caller looks for inf and nan
+            rows = np.subtract(block, self.shift, out=self.buffer[: len(block)])
+            self.rows += np.ones(len(rows), dtype=rows.dtype) @ rows
+            along = (rows @ self.columns).astype(np.float64)
+            self.along += along.sum(axis=0)
+            self.along_squares += np.einsum("ji,ji->i", along, along)
+            for number, first in enumerate(self.tiles):
+                for second in self.tiles[number:]:
                     left, right = rows[:, first], rows[:, second]
-                    tile = product[: left.shape[1], : right.shape[1]]
+                    tile = self.product[: left.shape[1], : right.shape[1]]
                     np.matmul(left.T, right, out=tile)
-                    total[first, second] += tile
-        progress("Multiplying the rows of W_U", d_vocab, d_vocab, "rows")
-        for number, first in enumerate(tiles):
-            for second in tiles[number + 1 :]:
-                total[second, first] = total[first, second].T
-        probes = columns.astype(np.float64)
-        off = np.einsum("ij,ij->j", probes, total @ probes) - along_squares
-        # Shifting back multiplies what the sum of the rows is off by.
-        off_raw = off + 2 * (shift @ probes) * (shifted_sum @ probes - along_sum)
-        rest = shifted_sum / d_vocab
-        part = np.sqrt(d_vocab) * rest
-        total -= np.outer(part, part)
-        error = float(max(np.abs(off).max(), np.abs(off_raw).max()))
-        return Gram(total, shift + rest, d_vocab, error)
+                    self.products[first, second] += tile
+
+    def join(self, other: "_Sum") -> None:
+        """Add another's sums to these."""
+        for mine, theirs in (
+            (self.products, other.products),
+            (self.rows, other.rows),
+            (self.along, other.along),
+            (self.along_squares, other.along_squares),
+        ):
+            mine += theirs
+
+    def gram(self, d_vocab: int) -> Gram:
+        """The matrices, and how far they are from their definition; the sums are used up."""
+        total = self.products
+        with np.errstate(over="ignore", invalid="ignore"):
+            for number, first in enumerate(self.tiles):
+                for second in self.tiles[number + 1 :]:
+                    total[second, first] = total[first, second].T
+            probes = self.columns.astype(np.float64)
+            off = np.einsum("ij,ij->j", probes, total @ probes) - self.along_squares
+            # Shifting back multiplies what the sum of the rows is off by.
+            off_raw = off + 2 * (self.shift @ probes) * (self.rows @ probes - self.along)
+            rest = self.rows / d_vocab
+            part = np.sqrt(d_vocab) * rest
+            total -= np.outer(part, part)
+            error = float(max(np.abs(off).max(), np.abs(off_raw).max()))
+        return Gram(total, self.shift + rest, d_vocab, error)
 
 
 def _mean_of_sample(W_U: Rows, pieces: int = 16, length: int = 64) -> np.ndarray:

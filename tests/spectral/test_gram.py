@@ -1,8 +1,17 @@
+import threading
+
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from embfilter_viz.errors import Cancelled, InputError
-from embfilter_viz.spectral.gram import gram_of, norms_along, row_blocks, triangular_factor
+from embfilter_viz.spectral.gram import (
+    _side_by_side,
+    gram_of,
+    norms_along,
+    row_blocks,
+    triangular_factor,
+)
 from tests.spectral.heads import Counted, language_head
 
 
@@ -33,12 +42,9 @@ def test_tiles_of_any_width_make_the_same_matrix(tile, monkeypatch):
     W = language_head(5000)
     whole = gram_of(W, np.float64)
     monkeypatch.setattr("embfilter_viz.spectral.gram._TILE", tile)
-    seen = []
-    gram = gram_of(W, np.float64, progress=lambda *args: seen.append(args[1]))
+    gram = gram_of(W, np.float64)
     assert np.allclose(gram.centred, whole.centred, rtol=0, atol=1e-12 * np.trace(whole.centred))
     assert np.array_equal(gram.centred, gram.centred.T)
-    assert len(seen) == 2 * -(-24 // tile) + 1
-    assert seen == sorted(seen)
 
 
 def test_the_shift_makes_float32_products_of_a_head_with_a_large_mean_more_accurate():
@@ -114,3 +120,56 @@ def test_nan_is_located_across_blocks():
     W[4321, 7] = np.nan
     with pytest.raises(InputError, match="nan in row 4321, column 7"):
         check_finite(W)
+
+
+def take_threads(monkeypatch, n):
+    monkeypatch.setattr("embfilter_viz.spectral.gram._side_by_side", lambda *_: n)
+
+
+def test_sums_made_side_by_side_make_the_same_matrices(monkeypatch):
+    W = language_head(40000, 16)
+    made = {}
+    for threads in (1, 2, 3):
+        take_threads(monkeypatch, threads)
+        made[threads] = gram_of(W)
+        # Which block goes to which sum is fixed, so a second time gives the same last digit.
+        assert np.array_equal(gram_of(W).centred, made[threads].centred)
+    alone = made[1]
+    for gram in (made[2], made[3]):
+        scale = np.trace(alone.centred)
+        assert np.allclose(gram.centred, alone.centred, rtol=0, atol=1e-13 * scale)
+        assert np.allclose(gram.mean_row, alone.mean_row, rtol=1e-10)
+        assert gram.error < 3 * alone.error
+
+
+def test_so_many_sums_as_memory_and_rows_allow(monkeypatch):
+    class Blas:
+        def info(self):
+            return [{"num_threads": 1}, {"num_threads": 4}]
+
+    assert _side_by_side(Blas(), 151_936, 896) == 4
+    assert _side_by_side(Blas(), 151_936, 8192) == 1  # 4 × 537 MB
+    assert _side_by_side(Blas(), 20_000, 896) == 1  # five blocks: not all four would have work
+
+
+def test_a_failing_block_or_a_stop_ends_the_pass_and_its_threads(monkeypatch):
+    take_threads(monkeypatch, 2)
+    W = language_head(40000, 8)
+    before, threads = threading.active_count(), threadpool_info()
+
+    def stop(what, done, total, unit):
+        if done > 20000:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        gram_of(W, progress=stop)
+
+    def fails(*args, **kwargs):
+        raise MemoryError("no more")
+
+    monkeypatch.setattr(np, "matmul", fails)
+    with pytest.raises(MemoryError, match="no more"):
+        gram_of(W)
+    assert threading.active_count() == before
+    # The limit is taken back, so that the next product has all threads again.
+    assert threadpool_info() == threads
