@@ -3,7 +3,7 @@
 import streamlit as st
 
 from embfilter_viz.analyses.forms import compare_forms
-from embfilter_viz.analyses.lens import lens_by_layer, lens_of
+from embfilter_viz.analyses.lens import filtered_logits, lens_by_layer, lens_of
 from embfilter_viz.analyses.removals import REMOVALS
 from embfilter_viz.figures import lens as figures
 from embfilter_viz.ui import formulas
@@ -39,10 +39,11 @@ def body(view: View) -> None:
         return
     raw_logits, raw_layers = raw
 
+    kept = filtered_logits(model, states, window, frequencies=frequencies, removal=removal)
     report = lens_of(
         model, states[-1:], window,
         text=text, top=int(top), frequencies=frequencies, removal=removal,
-        truncated=model.truncated([text], prompt) > 0, raw_logits=raw_logits,
+        truncated=model.truncated([text], prompt) > 0, raw_logits=raw_logits, after=kept[-1],
     )  # fmt: skip
     answer(report.sentence)
     if report.truncated:
@@ -72,7 +73,7 @@ def body(view: View) -> None:
         "tokens cover them until the filter takes those away?"
     )
     layers = lens_by_layer(
-        model, states, window, frequencies=frequencies, removal=removal, raw=raw_layers
+        model, states, window, frequencies=frequencies, removal=removal, raw=raw_layers, after=kept
     )
     chart(
         figures.layers_figure(layers, model.d_vocab),

@@ -19,6 +19,7 @@ __all__ = [
     "LayerLens",
     "Layers",
     "Lens",
+    "filtered_logits",
     "lens",
     "lens_by_layer",
     "lens_of",
@@ -143,14 +144,18 @@ def lens_of(
     removal: str = "embedfilter",
     truncated: bool = False,
     raw_logits: np.ndarray | None = None,
+    after: np.ndarray | None = None,
 ) -> Lens:
     """The same for the embedding (1, d_model) of ``text`` that is there already.
 
     ``raw_logits`` (d_vocab,) are those of ``embedding``, if known: no window changes them.
+    ``after`` (d_vocab,) are those :func:`filtered_logits` makes of it, if known.
     """
-    refine = removal_of(model, removal, window, frequencies=frequencies)
     before = model.unembedding.logits(embedding[0]) if raw_logits is None else raw_logits
-    after = model.unembedding.logits(refine.transform(embedding)[0])
+    if after is None:
+        after = filtered_logits(model, embedding, window, frequencies=frequencies, removal=removal)[
+            0
+        ]
     ids = [top_tokens(logits, top).ids for logits in (before, after)]
     raw, kept = (
         tokens_of(found, logits, model.vocabulary, frequencies)
@@ -169,6 +174,19 @@ def lens_of(
         pieces_of(text, kept),
         truncated,
     )
+
+
+def filtered_logits(
+    model: Model,
+    states: np.ndarray,
+    window: Window,
+    *,
+    frequencies: TokenFrequencies,
+    removal: str = "embedfilter",
+) -> np.ndarray:
+    """What the head says of states (n, d_model) after the filter: (n, d_vocab) float32."""
+    refine = removal_of(model, removal, window, frequencies=frequencies)
+    return model.unembedding.logits(refine.transform(states))
 
 
 def pieces_of(text: str, tokens: Sequence[Token]) -> int:
@@ -205,6 +223,7 @@ def lens_by_layer(
     frequencies: TokenFrequencies,
     removal: str = "embedfilter",
     raw: Layers | None = None,
+    after: np.ndarray | None = None,
 ) -> LayerLens:
     """Read the pooled state after each layer through the head.
 
@@ -216,19 +235,23 @@ def lens_by_layer(
         frequencies: for the frequency ranks.
         removal: what to remove, by the paper's names.
         raw: what :func:`read_layers` says of ``states``, if known: no window changes it.
+        after: (n_layers + 1, d_vocab) what :func:`filtered_logits` makes of them, if known.
     """
-    refine = removal_of(model, removal, window, frequencies=frequencies)
     if raw is None:
         raw = read_layers(model, states, top=top, frequencies=frequencies)
-    filtered = read_layers(model, refine.transform(states), top=top, frequencies=frequencies)
-    return LayerLens(raw, filtered)
+    if after is None:
+        after = filtered_logits(model, states, window, frequencies=frequencies, removal=removal)
+    return LayerLens(raw, _named(model, after, top, frequencies))
 
 
 def read_layers(
     model: Model, states: np.ndarray, *, top: int = 5, frequencies: TokenFrequencies
 ) -> Layers:
     """The top tokens of each state (n, d_model), as the head reads it."""
-    logits = model.unembedding.logits(states)
+    return _named(model, model.unembedding.logits(states), top, frequencies)
+
+
+def _named(model: Model, logits: np.ndarray, top: int, frequencies: TokenFrequencies) -> Layers:
     ids = top_tokens(logits, top).ids
     return tuple(
         tokens_of(found, row, model.vocabulary, frequencies)

@@ -14,6 +14,7 @@ import numpy as np
 from embfilter_viz.errors import InputError
 from embfilter_viz.models import families
 from embfilter_viz.models.fingerprints import examined
+from embfilter_viz.models.products import times_head
 from embfilter_viz.models.safetensors_header import TensorEntry, read_tables, weight_files
 from embfilter_viz.models.safety import read_config
 from embfilter_viz.models.tensors import (
@@ -155,7 +156,7 @@ class Unembedding:
         Returns:
             (n, d_vocab) or (d_vocab,) float32.
         """
-        w = np.asarray(h, dtype=np.float32) @ self.W_U.T
+        w = times_head(np.asarray(h, dtype=np.float32), self.W_U)
         if self.bias is not None:
             w += self.bias
         if self.logit_scale != 1.0:
