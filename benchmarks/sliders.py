@@ -2,12 +2,14 @@
 
 PAGE is start, spectrum, average-token, lens or geometry (1,000 texts, PCA). Measured in Chromium
 is the time from a key press on a handle, or from the last move of a quick drag, to the animation
-frame at which every figure that depends on the window shows it. Beside each page stands the plain
-one: the same figures in ``st.plotly_chart``, driven by ``st.slider``, in an app written for it.
-The two take turns, several rounds each; both servers are warm.
+frame at which every figure that depends on the window shows it: first as a reader has it, with no
+debugger attached (``mover.js``). Then beside each page stands the plain one: the same figures in
+``st.plotly_chart``, driven by ``st.slider``, in an app written for it. The two take turns, several
+rounds each, both servers warm, steered by Playwright and slowed down by its debugger.
 """
 
 import argparse
+import json
 import tempfile
 import time
 from contextlib import ExitStack
@@ -16,7 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from in_browser import PATIENCE, READY, ROOT, chromium, complete, ratios, serving, words
+from in_browser import (
+    COMPLETE,
+    PATIENCE,
+    READY,
+    ROOT,
+    chromium,
+    complete,
+    ratios,
+    serving,
+    words,
+)
+from unwatched import unwatched
 
 from embfilter_viz.data import demo_texts
 
@@ -149,10 +162,7 @@ class Ours:
         self.page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
         self.page.set_default_timeout(PATIENCE)
         self.figures = list(case.figures)
-        link = f"?window={LEFT}:{RIGHT}&model={model}&text={TEXT}"
-        if case.path == "geometry":
-            link += "&texts=your+file"
-        self.page.goto(f"{server}/{case.path}{link}")
+        self.page.goto(_address(server, case, model))
         if case.path == "geometry":
             self.page.locator("input[type=file]").set_input_files(file)
             button = self.page.get_by_role("button", name="Embed")
@@ -216,6 +226,33 @@ class Plain(Ours):
         self.handle = self.page.locator("input[type=range], [role=slider]").first
 
 
+def _address(server: str, case: Case, model: str) -> str:
+    link = f"?window={LEFT}:{RIGHT}&model={model}&text={TEXT}"
+    if case.path == "geometry":
+        link += "&texts=your+file"
+    return f"{server}/{case.path}{link}"
+
+
+def _as_a_reader(server: str, case: Case, model: str, file: Path, moves: int, drags: int) -> Any:
+    """Milliseconds of key presses and of quick drags where no debugger is attached."""
+    plan = {
+        "ready": READY,
+        "figures": case.figures,
+        "texts": file.read_text(encoding="utf-8") if case.path == "geometry" else None,
+        "right": RIGHT,
+        "moves": moves,
+        "drags": drags,
+    }
+    script = f"const PLAN = {{ ...{json.dumps(plan)}, complete: {COMPLETE} }};\n" + Path(
+        __file__
+    ).with_name("mover.js").read_text(encoding="utf-8")
+    with unwatched(script) as reader:
+        found = reader.visit(_address(server, case, model), patience=900)
+    if "failed" in found:
+        raise SystemExit(f"{case.path}: {found['failed']}")
+    return found
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("pages", nargs="*", default=["spectrum", "lens", "geometry"])
@@ -223,7 +260,7 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--moves", type=int, default=8, help="key presses a round")
     arguments.add_argument("--drags", type=int, default=3, help="quick drags a round")
-    arguments.add_argument("--ours-only", action="store_true")
+    arguments.add_argument("--ours-only", action="store_true", help="no plain page beside it")
     given = arguments.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -240,6 +277,12 @@ def _compare(
     stack: ExitStack, name: str, given: Any, browser: Any, explorer: str, folder: Path, file: Path
 ) -> None:
     case = CASES[name]
+    print(f"\n{name}: {', '.join(case.figures)}; {given.model}")
+    found = _as_a_reader(
+        explorer, case, given.model, file, given.rounds * given.moves, given.rounds * given.drags
+    )
+    print(f"  as a reader  key press to all redrawn  {words(found['presses'])}")
+    print(f"  as a reader  end of drag to redrawn    {words(found['drags'])}", flush=True)
     sides = {"explorer": Ours(browser, explorer, case, given.model, file)}
     if not given.ours_only:
         script = folder / f"plain_{name.replace('-', '_')}.py"
@@ -270,15 +313,12 @@ def _compare(
             drags += [
                 sides["explorer"].drag(p) for p in random.choice([-90, -45, 60, 75], given.drags)
             ]
-    print(f"\n{name}: {', '.join(case.figures)}; {given.model}")
     for side, found in steps.items():
-        print(f"  {side:9} key press to all redrawn  {words(np.concatenate(found))}")
-    print(f"  explorer  end of drag to redrawn    {words(drags)}", flush=True)
+        print(f"  {side:11}  key press to all redrawn  {words(np.concatenate(found))}")
+    print(f"  explorer     end of drag to redrawn    {words(drags)}", flush=True)
     if "plain" in steps:
         medians = {side: [float(np.median(one)) for one in found] for side, found in steps.items()}
-        print(
-            f"  plain / explorer, by round          {ratios(medians['explorer'], medians['plain'])}"
-        )
+        print(f"  plain / explorer, by round  {ratios(medians['explorer'], medians['plain'])}")
     for reader in sides.values():
         reader.page.context.close()
 

@@ -12,13 +12,16 @@ __all__ = ["texts_for_hover"]
 
 
 def texts_for_hover(texts: tuple[str, ...], *, key: str) -> str:
-    """Have the browser keep ``texts``; the name by which a figure refers to them.
-
-    The data are the same at every run, so that Streamlit sends their hash in their place.
-    """
+    """Have the browser keep ``texts``; the name by which a figure refers to them."""
     name = digest(texts)[:16]
-    _component()(key=key, data={"name": name, "texts": list(text_labels(texts))})
+    has = getattr(st.session_state.get(key), "has", None) or ""
+    sent = None if has == name else list(text_labels(texts))
+    _component()(key=key, data={"name": name, "texts": sent, "has": has}, on_has_change=_nothing)
     return name
+
+
+def _nothing() -> None:
+    """Note what the browser has."""
 
 
 @st.cache_resource

@@ -83,6 +83,26 @@ def test_a_fast_drag_ends_with_the_last_window_in_every_figure(visit: Any) -> No
     reader.well()
 
 
+def test_moving_back_and_forth_quickly_keeps_the_page_alive(visit: Any) -> None:
+    # The same few windows again and again, each before the last one is answered: where the browser
+    # keeps messages to be named by their hash, it drops one that the server is just naming.
+    reader = visit("filter_and_lens?window=100:480")
+    reader.page.evaluate("""async () => {
+      const grip = document.querySelector(".grip-l");
+      const press = (key) => grip.dispatchEvent(
+        new KeyboardEvent("keydown", { key, bubbles: true }));
+      for (let round = 0; round < 60; round++)
+        for (const key of ["ArrowRight", "ArrowRight", "ArrowLeft", "ArrowLeft"]) {
+          press(key);
+          await new Promise((done) => setTimeout(done, 25 + 10 * (round % 4)));
+        }
+      press("ArrowRight");
+    }""")
+    reader.await_window("101:480", "ranks_chart", "layers_chart")
+    reader.await_value("window", "101:480")
+    reader.well()
+
+
 def test_a_click_on_a_point_marks_it_in_both_maps_and_lists_its_neighbours(
     visit: Any, embedded: None
 ) -> None:

@@ -203,6 +203,21 @@ def test_unigram_is_the_mean_of_softmax_over_all_positions(model_type, tmp_path,
     assert found.sum() == pytest.approx(1, abs=1e-6)
 
 
+def test_unigram_of_a_token_too_unlikely_for_float32_is_not_lost(tmp_path):
+    model = build_model("llama")
+    with torch.no_grad():
+        model.get_output_embeddings().weight.mul_(20)
+    encoder = Encoder(save(model, tmp_path))
+    (prepared,) = encoder.prepare(["the cat"], "mean")
+    with torch.inference_mode():
+        logits = model(input_ids=torch.tensor([prepared.ids])).logits[0, prepared.start :]
+    expected = torch.softmax(logits.double(), dim=-1).mean(dim=0).numpy()
+    seldom = (expected > 1e-65) & (expected < 1e-45)  # float32 ends at 1e-45
+    assert seldom.any()
+    found = encoder.unigram(["the cat"])
+    np.testing.assert_allclose(np.log(found[seldom]), np.log(expected[seldom]), atol=1e-4)
+
+
 def test_the_model_is_loaded_once_and_only_when_asked(tmp_path, monkeypatch):
     from embfilter_viz.models import encoder as module
 

@@ -16,7 +16,7 @@ COSTS = {
     "start": (1, 4),
     "spectrum": (0, 2),
     "average_token": (0, 1),
-    "filter_and_lens": (1 + N_LAYERS + 1, 2),
+    "filter_and_lens": (N_LAYERS + 1, 2),
 }
 SHADED = {
     "start": ("start_spectrum", "start_shift"),

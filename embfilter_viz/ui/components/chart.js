@@ -11,13 +11,21 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
     s.saved = data.csv.ticket;
     save(new Blob(["\ufeff", data.csv.text], { type: "text/csv" }), `${data.name}.csv`);
   }
-  if (data.traces !== s.drawn?.traces || data.layout !== s.drawn?.layout) draw(s);
-  else root.dataset.stamp = data.stamp ?? "";
-  return () => { clearTimeout(s.look); s.observer.disconnect(); s.theme.disconnect(); if (window.Plotly) window.Plotly.purge(s.plot); root.state = undefined; };
+  clearTimeout(s.later);
+  if (data.traces === s.drawn?.traces && data.layout === s.drawn?.layout) root.dataset.stamp = data.stamp ?? "";
+  else if (overtaken() && performance.now() - s.since < LIVE) s.later = setTimeout(() => draw(s), LIVE);
+  else draw(s);
+  return () => { clearTimeout(s.look); clearTimeout(s.later); s.observer.disconnect(); s.theme.disconnect(); if (window.Plotly) window.Plotly.purge(s.plot); root.state = undefined; };
 }
 
+// While a handle is dragged a newer window is on its way more often than not (strip.js counts the moves).
+// Then this figure will not be looked at, and drawing it would keep the next one waiting; but of a long
+// drag a figure is shown now and then.
+const LIVE = 200;
+const overtaken = () => { const moves = window.embfilterMoves; return moves && moves.heard < moves.count; };
+
 function build(root) {
-  const s = { root, drawn: null, busy: false, listening: false };
+  const s = { root, drawn: null, busy: false, listening: false, since: -LIVE };
   s.plot = document.createElement("div"); s.plot.className = "plot";
   s.wait = document.createElement("div"); s.wait.className = "wait"; s.wait.textContent = "Drawing…";
   const bar = document.createElement("div"); bar.className = "bar";
@@ -97,6 +105,7 @@ async function draw(s) {
         await withTexts(s.traces);
       }
       s.drawn = data;
+      s.since = performance.now();
       s.width = s.plot.clientWidth;
       await Plotly.react(s.plot, s.traces, themed(s, JSON.parse(data.layout)), CONFIG);
       s.wait.remove();

@@ -1,6 +1,7 @@
 // The window strip: a thin drawing of the spectrum whose two handles choose what is kept.
-// While a handle is held the drawing answers by itself; the server hears of it at most every 60 ms.
-const HEIGHT = 64, WIDTH = 1000, EVERY = 60, PATIENCE = 2000;
+// While a handle is held the drawing answers by itself; the server hears of it every now and then, and as
+// soon as the handle rests for a moment.
+const HEIGHT = 64, WIDTH = 1000, EVERY = 150, REST = 20, PATIENCE = 2000;
 const NS = "http://www.w3.org/2000/svg";
 
 // The moves of this tab, numbered. They outlive the strip they were made on, which a change of page
@@ -119,12 +120,11 @@ function move(s, from, end, by) {
 
 // Leading and trailing edge, so that the last position always arrives.
 function tell(s, now = false) {
-  const wait = EVERY - (performance.now() - s.last);
   clearTimeout(s.timer);
-  if (now || wait <= 0) {
+  if (now || performance.now() - s.last >= EVERY) {
     s.last = performance.now();
     if (moves.sent !== moves.count) send();
-  } else s.timer = setTimeout(() => tell(s, true), wait);
+  } else s.timer = setTimeout(() => tell(s, true), REST);
 }
 
 function send(patience = PATIENCE) {

@@ -1,8 +1,11 @@
-// Texts that figures name by row: sent once, kept for every figure that shows them.
-export default function ({ data }) {
+// Texts that figures name by row: sent until the browser says it has them, kept for every figure.
+export default function ({ data, setStateValue }) {
   const known = (window.embfilterTexts ??= new Map());
-  if (known.has(data.name)) return;
-  if (known.size > 2) known.delete(known.keys().next().value);
-  known.set(data.name, data.texts);
-  document.dispatchEvent(new Event("embfilter-texts"));
+  if (data.texts && !known.has(data.name)) {
+    if (known.size > 2) known.delete(known.keys().next().value);
+    known.set(data.name, data.texts);
+    document.dispatchEvent(new Event("embfilter-texts"));
+  }
+  const has = known.has(data.name) ? data.name : "";
+  if (has !== data.has) setStateValue("has", has);
 }
