@@ -1,8 +1,12 @@
-"""The Geometry page with many texts: python benchmarks/scale.py [numbers] [page] [--texts N].
+"""The Geometry page with many texts: python benchmarks/scale.py [PART ...] [--texts N].
+
+PARTs are numbers, umap and page; without one, numbers and page.
 
 ``numbers``: what a move of the window costs by the definitions and from one rotation, in one
 process and in turns, the memory both take at their peak, exact neighbours in chunks beside the
 plain n x n product, and how long a large file and its kept embeddings take to read.
+
+``umap``: an aligned UMAP of N texts from beginning to end, once, and the memory of its process.
 
 ``page``: N texts in Chromium: time to the first maps, the browser's longest task, time and bytes a
 move of the window. The embeddings are put into a store of their own beforehand, with made-up
@@ -11,6 +15,7 @@ numbers, so that nobody waits for the encoder; everything after it is the explor
 
 import argparse
 import os
+import resource
 import tempfile
 import time
 import tracemalloc
@@ -23,11 +28,12 @@ from in_browser import PATIENCE, ROOT, chromium, complete, ratios, serving, word
 from threadpoolctl import threadpool_limits
 
 from embfilter_viz.analyses.geometry import GROUPS, TextGeometry, variants_of
-from embfilter_viz.analyses.maps import pca_maps
+from embfilter_viz.analyses.maps import full_forms, pca_maps
 from embfilter_viz.embeddings.cosines import cosine_histogram, unit_rows
 from embfilter_viz.embeddings.isotropy import isotropy
 from embfilter_viz.embeddings.neighbours import neighbour_changes, overlap_at_k
 from embfilter_viz.embeddings.ranking import top_k
+from embfilter_viz.layout_process import LayoutProcess
 from embfilter_viz.model import Model, open_model
 from embfilter_viz.paths import CACHE_VARIABLE, cache_folder
 from embfilter_viz.spectral.windows import Window
@@ -272,6 +278,21 @@ def page(name: str, n: int, moves: int, shots: Path | None) -> None:
                     reader.screenshot(path=shots / f"{n}-{scheme}-{width}.png")
 
 
+def umap(model: Model, n: int) -> None:
+    """Lay N made-up texts out, raw and filtered."""
+    sets = full_forms(model, made_up_embeddings(model, n), Window.of_tau(2, model.d_model))
+    process = LayoutProcess()
+    start = time.perf_counter()
+    layout = process.aligned_umap(sets)
+    took = time.perf_counter() - start
+    process.close()
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+    print(
+        f"\naligned UMAP of {n:,} texts: {took:.0f} s, {peak:.1f} GB in its process, "
+        f"trustworthiness {layout.trustworthiness[0]:.2f} and {layout.trustworthiness[1]:.2f}"
+    )
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("parts", nargs="*", default=["numbers", "page"])
@@ -284,6 +305,8 @@ def main() -> None:
     if "numbers" in given.parts:
         with threadpool_limits(1, user_api="blas"):
             numbers(open_model(given.model), given.texts, given.rounds)
+    if "umap" in given.parts:
+        umap(open_model(given.model), given.texts)
     if "page" in given.parts:
         page(given.model, given.texts, given.moves, given.shots)
 

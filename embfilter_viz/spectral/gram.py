@@ -2,7 +2,7 @@
 
 W_U is (d_vocab, d_model) with one row a token. It is read in blocks of rows through slicing
 alone, so an array, a memory map and a reader that dequantises on the fly all serve, and nothing
-here holds more than one block besides the (d_model, d_model) result.
+here holds more than a block and a (d_model, d_model) sum for each thread that adds.
 """
 
 from collections import deque
