@@ -1,7 +1,7 @@
 // The window strip: a thin drawing of the spectrum whose two handles choose what is kept.
-// While a handle is held the drawing answers by itself; the server hears of it every now and then, and as
-// soon as the handle rests for a moment.
-const HEIGHT = 64, WIDTH = 1000, EVERY = 150, REST = 20, PATIENCE = 2000;
+// While a handle is held the drawing answers by itself; the server hears of it four times a second, and as
+// soon as the handle rests for a moment: what it answers meanwhile keeps the last window waiting.
+const HEIGHT = 64, WIDTH = 1000, EVERY = 250, REST = 20, PATIENCE = 2000;
 const NS = "http://www.w3.org/2000/svg";
 
 // The moves of this tab, numbered. They outlive the strip they were made on, which a change of page
