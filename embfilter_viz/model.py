@@ -28,7 +28,8 @@ from embfilter_viz.models.frequencies import (
     from_model,
     from_wordfreq,
 )
-from embfilter_viz.models.memory import in_words
+from embfilter_viz.models.memory import in_words, memory_free
+from embfilter_viz.models.rotated_head import RotatedHead
 from embfilter_viz.models.sources import Checkpoint, Outline, find_whole, outline, whole
 from embfilter_viz.models.unembedding import Head, Unembedding, find_head, open_head
 from embfilter_viz.models.vocabulary import Vocabulary
@@ -79,6 +80,7 @@ class Model:
         self.store = store or Store()
         self._lock = threading.RLock()
         self._fetching = threading.Lock()
+        self._turning = threading.Lock()
         self._whole: Checkpoint | None = None
         self._head: Head | None = None
         self._parts: dict[str, Any] = {}
@@ -230,6 +232,19 @@ class Model:
             )
             self._spectra[centre] = Spectrum.of_arrays(entry)
         return self._spectra[centre]
+
+    def rotated_head(self, *, progress: Progress = silent) -> RotatedHead | None:
+        """W_U in the basis of its singular vectors, for pages whose window moves.
+
+        As large in memory as W_U in float32; None where that is not there, or more than a quarter
+        of what is free.
+        """
+        W_U, V = self.unembedding.W_U, self.spectrum.V
+        with self._turning:
+            made = self._parts.get("rotated head")
+            if made is None and isinstance(W_U, np.ndarray) and 4 * W_U.nbytes <= memory_free():
+                made = self._parts["rotated head"] = RotatedHead(W_U, V, progress=progress)
+            return made
 
     def frequencies(
         self,

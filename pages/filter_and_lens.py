@@ -3,7 +3,7 @@
 import streamlit as st
 
 from embfilter_viz.analyses.forms import compare_forms
-from embfilter_viz.analyses.lens import filtered_logits, lens_by_layer, lens_of
+from embfilter_viz.analyses.lens import lens_by_layer, lens_of
 from embfilter_viz.analyses.removals import REMOVALS
 from embfilter_viz.figures import lens as figures
 from embfilter_viz.ui import formulas
@@ -11,7 +11,7 @@ from embfilter_viz.ui.chart import chart
 from embfilter_viz.ui.choices import View
 from embfilter_viz.ui.inputs import sentence, tau_slider
 from embfilter_viz.ui.page import answer, folds, show
-from embfilter_viz.ui.results import layer_states, raw_reading, token_frequencies
+from embfilter_viz.ui.results import layer_states, text_lens, token_frequencies
 from embfilter_viz.ui.tokens import frequency_legend
 from embfilter_viz.ui.whole import reads_texts
 
@@ -32,18 +32,18 @@ def body(view: View) -> None:
     st.caption(f"Removes {REMOVALS[removal]}.")
     frequencies = token_frequencies(model)
     states = layer_states(view, text)
-    raw = None
+    ready = None
     if frequencies is not None and states is not None:
-        raw = raw_reading(view, text, states, frequencies)
-    if frequencies is None or states is None or raw is None:
+        ready = text_lens(view, text, states, frequencies)
+    if frequencies is None or states is None or ready is None:
         return
-    raw_logits, raw_layers = raw
 
-    kept = filtered_logits(model, states, window, frequencies=frequencies, removal=removal)
+    kept = ready.filtered_logits(window, removal)
     report = lens_of(
         model, states[-1:], window,
         text=text, top=int(top), frequencies=frequencies, removal=removal,
-        truncated=model.truncated([text], prompt) > 0, raw_logits=raw_logits, after=kept[-1],
+        truncated=model.truncated([text], prompt) > 0, raw_logits=ready.raw_logits,
+        after=kept[-1],
     )  # fmt: skip
     answer(report.sentence)
     if report.truncated:
@@ -73,7 +73,13 @@ def body(view: View) -> None:
         "tokens cover them until the filter takes those away?"
     )
     layers = lens_by_layer(
-        model, states, window, frequencies=frequencies, removal=removal, raw=raw_layers, after=kept
+        model,
+        states,
+        window,
+        frequencies=frequencies,
+        removal=removal,
+        raw=ready.raw_layers,
+        after=kept,
     )
     chart(
         figures.layers_figure(layers, model.d_vocab),

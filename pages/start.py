@@ -25,7 +25,7 @@ def body(view: View) -> None:
         embedded,
         embedded_texts,
         logit_shifts,
-        raw_reading,
+        text_lens,
         token_frequencies,
     )
 
@@ -72,13 +72,13 @@ def body(view: View) -> None:
     with bottom_left:
         st.markdown("##### 3 · What does your text decode to?")
         embedding = embedded(view, text)
-        raw = None
+        ready = None
         if frequencies is not None and embedding is not None:
-            raw = raw_reading(view, text, embedding, frequencies)
-        if frequencies is not None and raw is not None:
+            ready = text_lens(view, text, embedding, frequencies)
+        if frequencies is not None and ready is not None:
             report = lens_of(
                 model, embedding, window,
-                text=text, top=7, frequencies=frequencies, raw_logits=raw[0],
+                text=text, top=7, frequencies=frequencies, raw_logits=ready.raw_logits,
             )  # fmt: skip
             chart(
                 lens.ranks_figure(report, model.d_vocab, width=11),

@@ -12,6 +12,9 @@ from embfilter_viz.analyses.tokens import Token, tokens_of
 from embfilter_viz.embeddings.logit_lens import frequent_share, ranks_of, top_tokens
 from embfilter_viz.model import Model
 from embfilter_viz.models.frequencies import TokenFrequencies
+from embfilter_viz.models.products import times_head
+from embfilter_viz.models.rotated_head import MovingProducts
+from embfilter_viz.progress import Progress, silent
 from embfilter_viz.spectral.windows import Window
 
 __all__ = [
@@ -19,15 +22,18 @@ __all__ = [
     "LayerLens",
     "Layers",
     "Lens",
+    "TextLens",
     "filtered_logits",
     "lens",
     "lens_by_layer",
     "lens_of",
-    "read_layers",
 ]
 
 FREQUENT = 100
 """A token counts as frequent when it is among this many most frequent ones, as in the paper."""
+
+LAYER_TOP = 5
+"""Tokens shown of each layer."""
 
 
 @dataclass(frozen=True)
@@ -176,19 +182,6 @@ def lens_of(
     )
 
 
-def filtered_logits(
-    model: Model,
-    states: np.ndarray,
-    window: Window,
-    *,
-    frequencies: TokenFrequencies,
-    removal: str = "embedfilter",
-) -> np.ndarray:
-    """What the head says of states (n, d_model) after the filter: (n, d_vocab) float32."""
-    refine = removal_of(model, removal, window, frequencies=frequencies)
-    return model.unembedding.logits(refine.transform(states))
-
-
 def pieces_of(text: str, tokens: Sequence[Token]) -> int:
     """How many of ``tokens`` occur in ``text``: two letters or more, case and spaces aside.
 
@@ -219,7 +212,7 @@ def lens_by_layer(
     states: np.ndarray,
     window: Window,
     *,
-    top: int = 5,
+    top: int = LAYER_TOP,
     frequencies: TokenFrequencies,
     removal: str = "embedfilter",
     raw: Layers | None = None,
@@ -234,21 +227,76 @@ def lens_by_layer(
         top: tokens a layer.
         frequencies: for the frequency ranks.
         removal: what to remove, by the paper's names.
-        raw: what :func:`read_layers` says of ``states``, if known: no window changes it.
+        raw: the raw side, if known: no window changes it.
         after: (n_layers + 1, d_vocab) what :func:`filtered_logits` makes of them, if known.
     """
     if raw is None:
-        raw = read_layers(model, states, top=top, frequencies=frequencies)
+        raw = _named(model, model.unembedding.logits(states), top, frequencies)
     if after is None:
         after = filtered_logits(model, states, window, frequencies=frequencies, removal=removal)
     return LayerLens(raw, _named(model, after, top, frequencies))
 
 
-def read_layers(
-    model: Model, states: np.ndarray, *, top: int = 5, frequencies: TokenFrequencies
-) -> Layers:
-    """The top tokens of each state (n, d_model), as the head reads it."""
-    return _named(model, model.unembedding.logits(states), top, frequencies)
+def filtered_logits(
+    model: Model,
+    states: np.ndarray,
+    window: Window,
+    *,
+    frequencies: TokenFrequencies,
+    removal: str = "embedfilter",
+) -> np.ndarray:
+    """What the head says of states (n, d_model) after the filter: (n, d_vocab) float32."""
+    refine = removal_of(model, removal, window, frequencies=frequencies)
+    return model.unembedding.logits(refine.transform(states))
+
+
+class TextLens:
+    """One text's states made ready to be read under any window, as a slider asks.
+
+    What no window changes is read once. With the head turned into its directions
+    (``Model.rotated_head``) a move costs the directions it moves over. May be asked from several
+    threads.
+
+    Args:
+        model: the opened model.
+        states: (n, d_model), those after each layer or the embedding alone.
+        frequencies: for the frequency ranks.
+        moving: whether to turn the head, which takes a second for 262,144 tokens, and as much
+            memory as the head.
+        progress: told of the work.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        states: np.ndarray,
+        *,
+        frequencies: TokenFrequencies,
+        moving: bool = False,
+        progress: Progress = silent,
+    ) -> None:
+        self._model, self._states, self._frequencies = model, states, frequencies
+        products = times_head(states, model.unembedding.W_U)
+        raw = model.unembedding.of_products(products)
+        self.raw_logits = raw[-1].copy()
+        """(d_vocab,) of the last state."""
+        self.raw_layers = _named(model, raw, LAYER_TOP, frequencies)
+        """(n, 5) top tokens of each state."""
+        head = model.rotated_head(progress=progress) if moving else None
+        self._moving = None if head is None else MovingProducts(head, states, products)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held, the turned head aside."""
+        return self.raw_logits.nbytes + (self._moving.nbytes if self._moving else 0)
+
+    def filtered_logits(self, window: Window, removal: str = "embedfilter") -> np.ndarray:
+        """What the head says of the states after the filter: (n, d_vocab) float32."""
+        if self._moving is not None and removal == "embedfilter":
+            return self._model.unembedding.of_products(self._moving.kept(window.l, window.r))
+        return filtered_logits(
+            self._model, self._states, window, frequencies=self._frequencies, removal=removal
+        )
 
 
 def _named(model: Model, logits: np.ndarray, top: int, frequencies: TokenFrequencies) -> Layers:

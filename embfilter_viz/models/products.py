@@ -1,13 +1,14 @@
 """States times a head: the largest product a page asks for at every move of its window."""
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["times_head"]
+__all__ = ["on_idle_cores", "padded", "times_head"]
 
 _BUSY = 1 << 28
 """Multiplications worth a second thread: about 6 ms of one."""
@@ -35,22 +36,40 @@ def times_head(h: np.ndarray, W_U: Any) -> np.ndarray:
     if h.ndim == 1 or len(h) == 1 or not isinstance(W_U, np.ndarray):
         return np.asarray(h @ W_U.T)
     n, d_vocab = len(h), len(W_U)
-    padded = np.zeros((-(-n // _STATES) * _STATES, h.shape[1]), dtype=np.float32)
-    padded[:n] = h
-    found = np.empty((len(padded), d_vocab), dtype=np.float32)
-    parts = _idle(n * W_U.size)
-    ends = np.linspace(0, d_vocab, parts + 1).astype(int)
+    states = padded(h)
+    found = np.empty((len(states), d_vocab), dtype=np.float32)
 
-    def multiply(part: int) -> None:
-        rows = slice(ends[part], ends[part + 1])
-        np.matmul(padded, W_U[rows].T, out=found[:, rows])
+    def multiply(rows: slice) -> None:
+        np.matmul(states, W_U[rows].T, out=found[:, rows])
 
-    if parts == 1:
-        multiply(0)
-    else:
-        with ThreadPoolExecutor(parts) as threads:
-            list(threads.map(multiply, range(parts)))
+    on_idle_cores(multiply, d_vocab, n * W_U.size)
     return found[:n]
+
+
+def padded(h: np.ndarray) -> np.ndarray:
+    """States (n, d) in float32 with rows of zeros below them, to as many as BLAS takes at once.
+
+    >>> padded(np.ones((9, 2))).shape
+    (16, 2)
+    """
+    states = np.zeros((-(-len(h) // _STATES) * _STATES, h.shape[1]), dtype=np.float32)
+    states[: len(h)] = h
+    return states
+
+
+def on_idle_cores(work: Callable[[slice], None], n: int, multiplications: int) -> None:
+    """Do ``work`` on 0 … n - 1, in parts side by side where that is worth a thread.
+
+    >>> on_idle_cores(print, 5, 100)
+    slice(0, 5, None)
+    """
+    parts = _idle(multiplications)
+    ends = np.linspace(0, n, parts + 1).astype(int).tolist()
+    if parts == 1:
+        work(slice(0, n))
+        return
+    with ThreadPoolExecutor(parts) as threads:
+        list(threads.map(lambda part: work(slice(ends[part], ends[part + 1])), range(parts)))
 
 
 def _idle(multiplications: int) -> int:

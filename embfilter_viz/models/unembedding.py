@@ -156,11 +156,19 @@ class Unembedding:
         Returns:
             (n, d_vocab) or (d_vocab,) float32.
         """
-        w = times_head(np.asarray(h, dtype=np.float32), self.W_U)
+        return self.of_products(times_head(np.asarray(h, dtype=np.float32), self.W_U))
+
+    def of_products(self, w: np.ndarray) -> np.ndarray:
+        """Logits from the products h W_Uᵀ (…, d_vocab): themselves where the head adds nothing.
+
+        >>> head = Unembedding(np.eye(2, dtype=np.float32), logit_scale=0.5)
+        >>> head.of_products(np.array([2.0, 4.0], dtype=np.float32))
+        array([1., 2.], dtype=float32)
+        """
         if self.bias is not None:
-            w += self.bias
+            w = w + self.bias
         if self.logit_scale != 1.0:
-            w *= np.float32(self.logit_scale)
+            w = w * np.float32(self.logit_scale)
         if self.soft_cap is not None:
             w = np.float32(self.soft_cap) * np.tanh(w / np.float32(self.soft_cap))
         return w

@@ -9,12 +9,11 @@ import numpy as np
 import streamlit as st
 
 from embfilter_viz.analyses.geometry import Geometry, TextGeometry
-from embfilter_viz.analyses.lens import Layers, read_layers
+from embfilter_viz.analyses.lens import TextLens
 from embfilter_viz.analyses.spectroscopy import Spectroscopy, spectroscopy
 from embfilter_viz.analyses.spectrum import Direction, describe_direction
 from embfilter_viz.model import Model, digest_of_texts
 from embfilter_viz.models.frequencies import TokenFrequencies
-from embfilter_viz.progress import Progress
 from embfilter_viz.ui.choices import View
 from embfilter_viz.ui.rest import ask_at_rest, rested
 from embfilter_viz.ui.services import jobs, outcome
@@ -27,8 +26,8 @@ __all__ = [
     "isotropy_report",
     "layer_states",
     "logit_shifts",
-    "raw_reading",
     "text_geometry",
+    "text_lens",
     "token_frequencies",
 ]
 
@@ -100,27 +99,19 @@ def layer_states(view: View, text: str) -> Any:
     )
 
 
-def raw_reading(
+def text_lens(
     view: View, text: str, states: np.ndarray, frequencies: TokenFrequencies
-) -> tuple[np.ndarray, Layers] | None:
-    """What the head says of a text before any filter, or ``None`` while in work.
-
-    That is the logits (d_vocab,) of the last of ``states`` and the top tokens of each of them.
-    """
+) -> TextLens | None:
+    """The text's states (n, d_model) ready to be read under any window, or ``None`` meanwhile."""
     model, prompt = view.model, view.prompt
-
-    def read(progress: Progress) -> tuple[np.ndarray, Layers]:
-        layers = read_layers(model, states, frequencies=frequencies)
-        return model.unembedding.logits(states[-1]), layers
-
     return outcome(
-        (
-            "raw lens", model.identity, prompt, digest((text,)), len(states),
-            *_named(frequencies),
-        ),
+        ("lens", model.identity, prompt, digest((text,)), len(states), *_named(frequencies)),
         "Reading your text through the head",
-        read,
-    )  # fmt: skip
+        # For a single state a move reads the head no slower than it is turned.
+        lambda progress: TextLens(
+            model, states, frequencies=frequencies, moving=len(states) > 1, progress=progress
+        ),
+    )
 
 
 def direction(

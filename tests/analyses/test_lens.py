@@ -4,7 +4,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embfilter_viz.analyses.lens import FREQUENT, Lens, lens, lens_by_layer, lens_of, pieces_of
+from embfilter_viz import model as opened_model
+from embfilter_viz.analyses.lens import (
+    FREQUENT,
+    Lens,
+    TextLens,
+    filtered_logits,
+    lens,
+    lens_by_layer,
+    lens_of,
+    pieces_of,
+)
+from embfilter_viz.analyses.removals import REMOVALS
 from embfilter_viz.analyses.tokens import Token
 from embfilter_viz.errors import InputError
 from embfilter_viz.model import Model
@@ -166,3 +177,62 @@ def test_by_layer_ends_in_the_lens(tiny_model: Model) -> None:
         assert [t.id for t in rows[-1]] == [t.id for t in last]
         assert [t.logit for t in rows[-1]] == pytest.approx([t.logit for t in last], rel=1e-3)
     assert all(0 <= t.id < D_VOCAB for row in by_layer.raw for t in row)
+
+
+@pytest.mark.parametrize("moving", [False, True])
+def test_a_text_made_ready_reads_as_the_definition_does(tiny_model: Model, moving: bool) -> None:
+    frequencies = tiny_model.frequencies("corpus", ["the cat sat"])
+    states = tiny_model.layers("the cat", "mean")
+    ready = TextLens(tiny_model, states, frequencies=frequencies, moving=moving)
+    assert (ready._moving is not None) == moving
+    np.testing.assert_allclose(
+        ready.raw_logits, tiny_model.unembedding.logits(states[-1]), rtol=1e-4, atol=1e-5
+    )
+    for window in (Window(4, 20, D_MODEL), Window(5, 20, D_MODEL), Window(0, D_MODEL, D_MODEL)):
+        for removal in REMOVALS:
+            expected = filtered_logits(
+                tiny_model, states, window, frequencies=frequencies, removal=removal
+            )
+            found = ready.filtered_logits(window, removal)
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+        by_layer = lens_by_layer(tiny_model, states, window, frequencies=frequencies)
+        after = ready.filtered_logits(window)
+        kept = lens_by_layer(
+            tiny_model, states, window, frequencies=frequencies, raw=ready.raw_layers, after=after
+        )
+        for rows, others in ((kept.raw, by_layer.raw), (kept.filtered, by_layer.filtered)):
+            assert [[t.id for t in row] for row in rows] == [[t.id for t in row] for row in others]
+
+
+def test_what_a_head_adds_is_added_after_every_move(tiny_model: Model) -> None:
+    head = tiny_model.unembedding
+    bias = np.linspace(-1, 1, head.d_vocab, dtype=np.float32)
+    states = tiny_model.layers("the cat", "mean")
+    frequencies = tiny_model.frequencies("corpus", ["the cat sat"])
+    tiny_model._parts["unembedding"] = type(head)(
+        head.W_U, bias=bias, logit_scale=0.5, soft_cap=5.0
+    )
+    ready = TextLens(tiny_model, states, frequencies=frequencies, moving=True)
+    for left in (4, 5, 4, 4):
+        window = Window(left, 20, D_MODEL)
+        expected = filtered_logits(tiny_model, states, window, frequencies=frequencies)
+        np.testing.assert_allclose(ready.filtered_logits(window), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_head_is_turned_once_and_only_where_memory_is_plenty(
+    tiny_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nbytes = tiny_model.unembedding.W_U.nbytes
+    monkeypatch.setattr(opened_model, "memory_free", lambda: 4 * nbytes - 1)
+    assert tiny_model.rotated_head() is None
+    states = tiny_model.layers("the cat", "mean")
+    frequencies = tiny_model.frequencies("corpus", ["the cat sat"])
+    ready = TextLens(tiny_model, states, frequencies=frequencies, moving=True)
+    window = Window(4, 20, D_MODEL)
+    expected = filtered_logits(tiny_model, states, window, frequencies=frequencies)
+    assert np.array_equal(ready.filtered_logits(window), expected)
+    monkeypatch.setattr(opened_model, "memory_free", lambda: 4 * nbytes)
+    turned = tiny_model.rotated_head()
+    assert turned is not None
+    assert turned.nbytes == nbytes
+    assert tiny_model.rotated_head() is turned

@@ -6,17 +6,18 @@ from typing import Any
 import pytest
 
 from embfilter_viz.figures.sketch import Sketch
+from embfilter_viz.models.rotated_head import MovingProducts
 from embfilter_viz.models.unembedding import Unembedding
 from embfilter_viz.ui import results
-from tests.models.tiny_checkpoints import N_LAYERS
 from tests.pages.explorer import Explorer
 
-# Rows of states a move puts through the head, and figures it draws from a Sketch.
+# Rows of states a move from 8:24 to 5:25 puts through the head, directions of the turned head it
+# adds or takes away for them all, and figures it draws from a Sketch.
 COSTS = {
-    "start": (1, 4),
-    "spectrum": (0, 2),
-    "average_token": (0, 1),
-    "filter_and_lens": (N_LAYERS + 1, 2),
+    "start": (1, 0, 4),
+    "spectrum": (0, 0, 2),
+    "average_token": (0, 0, 1),
+    "filter_and_lens": (0, 4, 2),
 }
 SHADED = {
     "start": ("start_spectrum", "start_shift"),
@@ -31,12 +32,16 @@ def test_a_move_computes_only_what_the_window_changes(
     page: str, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     explorer = Explorer(page, model=str(tiny))
-    rows, figures = [], []
-    logits, draw = Unembedding.logits, Sketch.figure
+    rows, directions, figures = [], [], []
+    logits, moved, draw = Unembedding.logits, MovingProducts._moved, Sketch.figure
 
     def count_rows(self: Unembedding, h: Any) -> Any:
         rows.append(1 if h.ndim == 1 else len(h))
         return logits(self, h)
+
+    def count_directions(self: MovingProducts, base: Any, runs: Any) -> Any:
+        directions.extend(run.stop - run.start for run, _ in runs)
+        return moved(self, base, runs)
 
     def count_figures(self: Sketch) -> Any:
         figures.append(self)
@@ -46,14 +51,15 @@ def test_a_move_computes_only_what_the_window_changes(
         raise AssertionError("no window changes this")
 
     monkeypatch.setattr(Unembedding, "logits", count_rows)
+    monkeypatch.setattr(MovingProducts, "_moved", count_directions)
     monkeypatch.setattr(Sketch, "figure", count_figures)
-    for name in ("describe_direction", "read_layers", "spectroscopy"):
+    for name in ("describe_direction", "TextLens", "spectroscopy"):
         monkeypatch.setattr(results, name, refuse)
     before = explorer.parts
-    explorer.change("window", "3:27")
-    assert explorer.window == "3:27"
+    explorer.change("window", "5:25")
+    assert explorer.window == "5:25"
     assert explorer.errors == []
-    assert (sum(rows), len(figures)) == COSTS[page]
+    assert (sum(rows), sum(directions), len(figures)) == COSTS[page]
     for key in SHADED[page]:  # only the shading moved: the browser keeps the lines
         assert explorer.parts[key]["traces"] == before[key]["traces"]
         assert explorer.parts[key]["layout"] != before[key]["layout"]
