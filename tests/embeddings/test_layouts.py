@@ -12,6 +12,7 @@ from embfilter_viz.embeddings import layouts
 from embfilter_viz.embeddings.layouts import (
     Layout,
     aligned_umap,
+    leading_eigenvectors,
     pca_in_one_frame,
     trustworthiness,
 )
@@ -239,3 +240,30 @@ def test_trustworthiness_of_a_sample_is_the_mean_over_its_texts():
         by_row[int(row)] = alone[seed]
     expected = np.mean([by_row[int(row)] for row in some])
     assert trustworthiness(E, P, 4, sample=12, seed=7) == pytest.approx(expected)
+
+
+def spread(d: int, values: list[float]) -> np.ndarray:
+    """A symmetric (d, d) with these eigenvalues, and zeros."""
+    Q, _ = np.linalg.qr(np.random.default_rng(3).standard_normal((d, len(values))))
+    return (Q * values) @ Q.T
+
+
+@pytest.mark.parametrize("d", [5, 64, 65, 300])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [3.0, 1.0, 0.5],
+        [1.0, 1e-6],
+        [1.0, 0.9, 0.899],
+        [2.0, 1.0, 1.0, 1.0],  # the second axis is any of three
+        [1.0, 0.0, 0.0],
+        [0.0, 0.0],
+    ],
+)
+def test_the_leading_eigenvectors_of_any_size_and_spread(d: int, values: list[float]) -> None:
+    matrix = spread(d, values)
+    found = leading_eigenvectors(matrix)
+    assert found.shape == (d, 2)
+    np.testing.assert_allclose(found.T @ found, np.eye(2), atol=1e-12)
+    np.testing.assert_allclose(matrix @ found, found * np.sort(values)[::-1][:2], atol=1e-10)
+    assert np.array_equal(found, leading_eigenvectors(matrix))
