@@ -19,8 +19,8 @@ BOUND = 0.050
 
 TIMED = """
 import json, sys, time
-from embfilter_viz import open_model
 import numpy, safetensors.numpy
+from embfilter_viz import open_model
 from embfilter_viz.models import bundled, gguf_files, sources
 from embfilter_viz.spectral import spectrum_of
 from embfilter_viz.store import Store

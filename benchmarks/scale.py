@@ -13,9 +13,6 @@ move of the window. The embeddings are put into a store of their own beforehand,
 numbers, so that nobody waits for the encoder; everything after it is the explorer's own.
 """
 
-import embfilter_viz  # noqa: F401 - before NumPy, whose kernels it may choose
-
-# isort: split
 import argparse
 import os
 import resource

@@ -9,9 +9,6 @@ Then what else a page asks of a vocabulary, at 262,144 x 640 beside 49,152 x 576
 has 5.3 times the rows and 5.9 times the numbers.
 """
 
-import embfilter_viz  # noqa: F401 - before NumPy, whose kernels it may choose
-
-# isort: split
 import argparse
 import time
 from collections.abc import Callable

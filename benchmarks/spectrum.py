@@ -10,9 +10,6 @@ the route, one symmetric rank-k update in float32 and one float64 d x d eigen-de
 all are compared with a float64 reference.
 """
 
-import embfilter_viz  # noqa: F401 - before NumPy, whose kernels it may choose
-
-# isort: split
 import argparse
 import resource
 import sys

@@ -10,9 +10,6 @@ store); what is timed begins at the embeddings. Three things are timed in turns 
 - the whole sweep: raw, all windows, intervals of all differences, the two halves.
 """
 
-import embfilter_viz  # noqa: F401 - before NumPy, whose kernels it may choose
-
-# isort: split
 import argparse
 import time
 from collections.abc import Callable

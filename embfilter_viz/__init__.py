@@ -10,8 +10,6 @@ Window(l=2, r=6, d=8)
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from embfilter_viz.openblas import choose_kernels
-
 if TYPE_CHECKING:
     from embfilter_viz.errors import InputError
     from embfilter_viz.export.filter_file import load_filter
@@ -30,9 +28,6 @@ _HOMES = {
     "load_filter": "embfilter_viz.export.filter_file",
     "open_model": "embfilter_viz.model",
 }
-
-
-choose_kernels()
 
 
 def __getattr__(name: str) -> Any:

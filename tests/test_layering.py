@@ -14,7 +14,7 @@ ROOT = PACKAGE.parent
 
 # Rooms in the order data flows: each imports from itself and from those before it.
 ORDER = (
-    ("errors", "openblas", "progress", "paths", "files"),
+    ("errors", "progress", "paths", "files"),
     ("store", "texts", "data"),
     ("models",),
     ("spectral",),
