@@ -12,7 +12,6 @@ from embfilter_viz.analyses.tokens import Token, tokens_of
 from embfilter_viz.embeddings.logit_lens import frequent_share, ranks_of, top_tokens
 from embfilter_viz.model import Model
 from embfilter_viz.models.frequencies import TokenFrequencies
-from embfilter_viz.models.products import times_head
 from embfilter_viz.models.rotated_head import MovingProducts
 from embfilter_viz.progress import Progress, silent
 from embfilter_viz.spectral.windows import Window
@@ -276,14 +275,13 @@ class TextLens:
         progress: Progress = silent,
     ) -> None:
         self._model, self._states, self._frequencies = model, states, frequencies
-        products = times_head(states, model.unembedding.W_U)
-        raw = model.unembedding.of_products(products)
+        raw = model.unembedding.logits(states)
         self.raw_logits = raw[-1].copy()
         """(d_vocab,) of the last state."""
         self.raw_layers = _named(model, raw, LAYER_TOP, frequencies)
         """(n, 5) top tokens of each state."""
         head = model.rotated_head(progress=progress) if moving else None
-        self._moving = None if head is None else MovingProducts(head, states, products)
+        self._moving = None if head is None else MovingProducts(head, states)
 
     @property
     def nbytes(self) -> int:

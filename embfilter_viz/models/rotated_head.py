@@ -6,6 +6,7 @@ where W_U itself would be read whole: 671 MB for 262,144 rows of 640 numbers.
 """
 
 import threading
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -20,6 +21,9 @@ _TOKENS = 4096
 
 _CHAIN = 32
 """Windows made each from the last, before one is made anew: roundings add up."""
+
+_LOST = 3.0
+"""How many times as long a state's products may have been on the way to a window."""
 
 
 class RotatedHead:
@@ -53,10 +57,27 @@ class RotatedHead:
             n = min(8 * _TOKENS, d_vocab - first)
             on_idle_cores(partial(turn, first), n, n * d * d)
 
+        self.norms = np.sqrt(np.einsum("ij,ij->i", self.products, self.products))
+        """(d_model,) ‖W_U v_i‖."""
+
     @property
     def nbytes(self) -> int:
         """Bytes held."""
         return self.products.nbytes
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Products of the states in directions left … right - 1, and how much they were rounded."""
+
+    left: int
+    right: int
+    products: np.ndarray
+    """(n, d_vocab) float32."""
+    largest: np.ndarray
+    """(n,) sum of squares of the largest products on the way to these, which rounding goes by."""
+    chain: int
+    """How many windows were made each from the last."""
 
 
 class MovingProducts:
@@ -65,53 +86,55 @@ class MovingProducts:
     Args:
         head: the head in the basis of the filter.
         h: (n, d_model) states.
-        products: (n, d_vocab) float32, h W_Uᵀ.
 
     >>> W_U = np.array([[1, 0], [0, 2], [3, 3]], dtype=np.float32)
-    >>> h = np.array([[1, 1]], dtype=np.float32)
-    >>> moving = MovingProducts(RotatedHead(W_U, np.eye(2)), h, h @ W_U.T)
+    >>> moving = MovingProducts(RotatedHead(W_U, np.eye(2)), np.array([[1, 1]]))
     >>> moving.kept(0, 1)
     array([[1., 0., 3.]], dtype=float32)
     """
 
-    def __init__(self, head: RotatedHead, h: np.ndarray, products: np.ndarray) -> None:
+    def __init__(self, head: RotatedHead, h: np.ndarray) -> None:
         self._head = head
         self._n = len(h)
-        self._along = padded(h.astype(np.float64) @ head.V.astype(np.float64))
-        self._all = products
-        self._last: tuple[int, int, np.ndarray, int] | None = None
+        along = h.astype(np.float64) @ head.V.astype(np.float64)
+        self._along = padded(along)
+        squares = np.square(along * head.norms)
+        self._squares = np.concatenate([np.zeros((len(h), 1)), squares.cumsum(axis=1)], axis=1)
+        self._last: _Kept | None = None
         self._lock = threading.Lock()
 
     @property
     def nbytes(self) -> int:
         """Bytes held, without the head."""
-        return self._along.nbytes + self._all.nbytes * (1 if self._last is None else 2)
+        return self._along.nbytes + (0 if self._last is None else self._last.products.nbytes)
 
     def kept(self, left: int, right: int) -> np.ndarray:
         """(n, d_vocab) float32, read-only, of the states in directions left … right - 1 alone.
 
-        Made from the products of all directions, of none, or of the window asked for last,
-        whichever has fewest directions to add or take away.
+        Made from the window asked for last where that has fewer directions to add or take away
+        than there are to sum, and where no state lost most of its length on the way here: what is
+        left of a large sum has the rounding of that sum.
         """
-        d = len(self._head.products)
-        bases: list[tuple[int, int, np.ndarray | None, int]] = [
-            (0, d, self._all, 0),
-            (left, left, None, 0),
-        ]
         with self._lock:
             last = self._last
-        if last is not None and last[3] < _CHAIN:
-            bases.append(last)
-        from_left, from_right, base, chain = min(
-            bases, key=lambda one: abs(left - one[0]) + abs(right - one[1])
-        )
-        if base is not None and (from_left, from_right) == (left, right):
-            return base
-        found = self._moved(base, _between(left, from_left, 1) + _between(from_right, right, 1))
-        found.setflags(write=False)
+        if last is not None and (last.left, last.right) == (left, right):
+            return last.products
+        squares = self._squares[:, right] - self._squares[:, left]
+        if last is not None and self._serves(last, left, right, squares):
+            runs = _between(left, last.left, 1) + _between(last.right, right, 1)
+            largest, chain = np.maximum(last.largest, squares), last.chain + 1
+            products = self._moved(last.products, runs)
+        else:
+            largest, chain = squares, 0
+            products = self._moved(None, [(slice(left, right), 1)])
+        products.setflags(write=False)
         with self._lock:
-            self._last = (left, right, found, chain + 1)
-        return found
+            self._last = _Kept(left, right, products, largest, chain)
+        return products
+
+    def _serves(self, last: _Kept, left: int, right: int, squares: np.ndarray) -> bool:
+        near = abs(left - last.left) + abs(right - last.right) < right - left
+        return near and last.chain < _CHAIN and bool(np.all(last.largest <= _LOST**2 * squares))
 
     def _moved(self, base: np.ndarray | None, runs: list[tuple[slice, int]]) -> np.ndarray:
         """``base`` with runs of directions added (1) or taken away (-1)."""
