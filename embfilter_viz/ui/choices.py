@@ -1,5 +1,7 @@
 """The choices all pages share, model, prompt and window, and their life in the URL."""
 
+import math
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -38,6 +40,9 @@ DEFAULT_WINDOW = "2"
 """The paper's recommendation: τ = 2."""
 
 DEVICE_WORDS = {"cpu": "Processor", "cuda": "Graphics card", "mps": "Apple GPU"}
+
+BEHIND = 2.0
+"""Seconds in which a request may still carry the field as it was before a move."""
 
 LONGEST_IN_LINK = 1500
 """Characters of text that still fit in a link; servers refuse much longer request lines."""
@@ -148,6 +153,7 @@ def choose_window(model: "Model") -> Window:
     strip = f"strip_{_this_page()}"
     put_back("window", DEFAULT_WINDOW)
     _follow(strip)
+    _stay_with_the_move()
     _carry_over(d)
     with st.container(key="window_strip"):
         drawing, typed = st.columns([5, 1], vertical_alignment="center")
@@ -218,9 +224,32 @@ def _this_page() -> str:
 
 def set_window(spec: str) -> None:
     """Choose a window by its words, ``2`` or ``72:504``; for callbacks of other controls."""
+    page, kept = st.session_state.get("_kept_window", ("", spec))
+    replaced = st.session_state.setdefault(_REPLACED, {})
+    now = time.monotonic()
+    replaced.update(dict.fromkeys((kept, st.session_state.get("window", kept)), now))
+    for one in [one for one, when in replaced.items() if one == spec or now - when > BEHIND]:
+        del replaced[one]
     st.session_state["window"] = spec
-    page, _ = st.session_state.get("_kept_window", ("", spec))
     st.session_state["_kept_window"] = (page, spec)  # also where another page is on its way
+
+
+_REPLACED = "_replaced_windows"
+"""In the session: windows that moves took the place of, and when."""
+
+
+def _stay_with_the_move() -> None:
+    """Leave a move alone that the browser's field does not show yet.
+
+    Whatever else is clicked before the browser has the answer to a move sends the field as it was
+    before, which Streamlit takes for something typed.
+    """
+    context = get_script_run_ctx()
+    page, kept = st.session_state.get("_kept_window", ("", ""))
+    when = st.session_state.get(_REPLACED, {}).get(st.session_state["window"], -math.inf)
+    behind = time.monotonic() - when < BEHIND
+    if behind and page == _this_page() and not (context and context.is_history_navigation):
+        st.session_state["window"] = kept
 
 
 def _follow(strip: str) -> None:
@@ -239,7 +268,7 @@ def _carry_over(d: int) -> None:
         except InputError:
             return
         low = round(window.l / before * d)
-        st.session_state["window"] = f"{low}:{max(low + 1, round(window.r / before * d))}"
+        set_window(f"{low}:{max(low + 1, round(window.r / before * d))}")
 
 
 def _profile(model: "Model") -> str:

@@ -6,7 +6,7 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, Download, Locator, Page
+from playwright.sync_api import BrowserContext, Download, Locator, Page, TimeoutError
 
 READY = (
     "[data-testid=stApp][data-test-connection-state=CONNECTED][data-test-script-state=notRunning]"
@@ -27,6 +27,11 @@ COMPLETE = """(ready) => {
     (c) => c.dataset.drawn && c.state && !c.state.busy
       && ["traces", "layout"].every((part) => c.state.drawn?.[part] === c.state.data[part]));
 }"""
+
+# What each figure shows, whether it is being drawn, and why it was not.
+FIGURES = """() => [...document.querySelectorAll(".chart")].map((c) => [
+  c.dataset.stamp, c.dataset.drawn, c.state?.busy, c.state?.data.stamp, c.state?.drawn?.stamp,
+  c.querySelector(".wait")?.textContent, JSON.stringify(window.embfilterMoves)])"""
 
 
 class Visit:
@@ -126,9 +131,15 @@ class Visit:
     def await_window(self, window: str, *figures: str) -> None:
         """Wait until the figures show that window."""
         for figure in figures:
-            self.page.wait_for_selector(
-                f'.st-key-{figure} .chart[data-stamp$="{window}"]', timeout=PATIENCE
-            )
+            try:
+                self.page.wait_for_selector(
+                    f'.st-key-{figure} .chart[data-stamp$="{window}"]', timeout=PATIENCE
+                )
+            except TimeoutError as error:
+                raise AssertionError(
+                    f"{figure} does not come to {window}: {self.page.evaluate(FIGURES)}; "
+                    f"alerts {self.alerts}; troubles {self.troubles}"
+                ) from error
         self.complete()
 
     def move_handle(self, end: str, key: str) -> str:
