@@ -72,8 +72,9 @@ def test_the_journey(visit: Any, tiny_folder: Path, embedded: None) -> None:
     window = reader.move_handle("l", "PageUp")
     reader.await_window(window, "isotropy_chart", "histogram_chart", "map_chart")
     assert reader.sent("map_chart") != maps
+    maps = reader.sent("map_chart")
     reader.key("one_scale").locator("label").first.click()
-    maps = reader.await_other("map_chart", reader.sent("map_chart"))
+    maps = reader.await_other("map_chart", maps)
     row = reader.key("row").locator("input")
     row.fill("17")
     row.press("Enter")
