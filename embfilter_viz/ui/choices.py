@@ -5,7 +5,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 import streamlit as st
@@ -31,8 +31,10 @@ __all__ = [
     "choose_running",
     "choose_window",
     "fits_in_link",
+    "is_behind",
     "keep",
     "put_back",
+    "replace",
     "set_window",
 ]
 
@@ -41,8 +43,8 @@ DEFAULT_WINDOW = "2"
 
 DEVICE_WORDS = {"cpu": "Processor", "cuda": "Graphics card", "mps": "Apple GPU"}
 
-BEHIND = 2.0
-"""Seconds in which a request may still carry the field as it was before a move."""
+BEHIND = 1.0
+"""Seconds in which a request may still carry a control as it was before a move."""
 
 LONGEST_IN_LINK = 1500
 """Characters of text that still fit in a link; servers refuse much longer request lines."""
@@ -225,30 +227,46 @@ def _this_page() -> str:
 def set_window(spec: str) -> None:
     """Choose a window by its words, ``2`` or ``72:504``; for callbacks of other controls."""
     page, kept = st.session_state.get("_kept_window", ("", spec))
-    replaced = st.session_state.setdefault(_REPLACED, {})
-    now = time.monotonic()
-    replaced.update(dict.fromkeys((kept, st.session_state.get("window", kept)), now))
-    for one in [one for one, when in replaced.items() if one == spec or now - when > BEHIND]:
-        del replaced[one]
-    st.session_state["window"] = spec
+    _took_the_place("window", kept)
+    replace("window", spec)
     st.session_state["_kept_window"] = (page, spec)  # also where another page is on its way
 
 
-_REPLACED = "_replaced_windows"
-"""In the session: windows that moves took the place of, and when."""
+def replace(key: str, value: Any) -> None:
+    """Give a control another value than the reader did, and remember for a while which it had.
+
+    Whatever is clicked before the browser has the answer to a move sends the controls as they were
+    before, which Streamlit takes for something chosen: :func:`is_behind` tells.
+    """
+    _took_the_place(key, st.session_state.get(key, value))
+    st.session_state.setdefault(_REPLACED, {}).pop((key, value), None)
+    st.session_state[key] = value
+
+
+def is_behind(key: str) -> bool:
+    """Whether the value of a control is one that was replaced a moment ago."""
+    place = (key, st.session_state[key])
+    when = st.session_state.get(_REPLACED, {}).get(place, -math.inf)
+    return time.monotonic() - when < BEHIND
+
+
+_REPLACED = "_replaced"
+"""In the session: keys and values that others took the place of, and when."""
+
+
+def _took_the_place(key: str, value: Any) -> None:
+    now = time.monotonic()
+    known = st.session_state.get(_REPLACED, {})
+    recent = {place: when for place, when in known.items() if now - when < BEHIND}
+    st.session_state[_REPLACED] = {**recent, (key, value): now}
 
 
 def _stay_with_the_move() -> None:
-    """Leave a move alone that the browser's field does not show yet.
-
-    Whatever else is clicked before the browser has the answer to a move sends the field as it was
-    before, which Streamlit takes for something typed.
-    """
+    """Leave a move alone that the browser's field does not show yet."""
     context = get_script_run_ctx()
     page, kept = st.session_state.get("_kept_window", ("", ""))
-    when = st.session_state.get(_REPLACED, {}).get(st.session_state["window"], -math.inf)
-    behind = time.monotonic() - when < BEHIND
-    if behind and page == _this_page() and not (context and context.is_history_navigation):
+    back = context is not None and context.is_history_navigation
+    if page == _this_page() and is_behind("window") and not back:
         st.session_state["window"] = kept
 
 

@@ -13,8 +13,10 @@ from embfilter_viz.texts import TextTable, read_texts
 from embfilter_viz.ui.choices import (
     LONGEST_IN_LINK,
     fits_in_link,
+    is_behind,
     keep,
     put_back,
+    replace,
     set_window,
 )
 from embfilter_viz.ui.services import model_of
@@ -82,15 +84,20 @@ def tau_slider(window: Window) -> None:
     """A slider that sets the paper's symmetric window; the strip's ends set any other."""
     nearest = min(TAUS, key=lambda tau: abs(tau - window.tau))
     symmetric = str(Window.of_tau(nearest, window.d)) == str(window)
-    st.session_state["tau_slider"] = nearest
+    replace("tau_slider", nearest)
     st.select_slider(
         "τ: keep the middle d/τ directions" if symmetric else "τ (nearest; the window is your own)",
         TAUS,
         key="tau_slider",
         format_func=lambda tau: f"{tau:g}",
-        on_change=lambda: set_window(f"{st.session_state['tau_slider']:g}"),
+        on_change=_tau_chosen,
         help="τ = 1 keeps everything, τ = 2 the middle half, as the paper recommends.",
     )
+
+
+def _tau_chosen() -> None:
+    if not is_behind("tau_slider"):
+        set_window(f"{st.session_state['tau_slider']:g}")
 
 
 def index_below(n: int, label: str, key: str) -> int:

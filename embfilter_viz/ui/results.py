@@ -107,7 +107,7 @@ def text_lens(
     return outcome(
         ("lens", model.identity, prompt, digest((text,)), len(states), *_named(frequencies)),
         "Reading your text through the head",
-        # For a single state a move reads the head no slower than it is turned.
+        # A single state is put through the head quickly enough as it is.
         lambda progress: TextLens(
             model, states, frequencies=frequencies, moving=len(states) > 1, progress=progress
         ),

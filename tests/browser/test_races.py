@@ -33,6 +33,25 @@ def test_a_click_right_after_a_move_does_not_undo_it(visit: Any, wait: int) -> N
     reader.well()
 
 
+@pytest.mark.parametrize("wait", [10, 20, 35])
+def test_nor_does_the_slider_of_tau_as_it_was_before(visit: Any, wait: int) -> None:
+    reader = visit("filter_and_lens?window=150:420")
+    reader.page.wait_for_selector(".st-key-fold_code summary")
+    # Either move changes the τ nearest to the window, and with it the slider.
+    before = 150
+    for turn in range(4):
+        key, by = ("PageUp", 29) if turn % 2 == 0 else ("PageDown", -29)
+        before += by
+        window = f"{before}:420"
+        reader.page.locator(".grip-l").focus()
+        reader.page.evaluate(BOTH, [key, ".st-key-fold_code summary", wait])
+        reader.page.wait_for_timeout(900)
+        reader.complete()
+        assert reader.window == window
+        assert reader.key("window").locator("input").input_value() == window
+    reader.well()
+
+
 def test_the_window_of_before_can_be_typed_again_and_gone_back_to(visit: Any) -> None:
     reader = visit("spectrum?window=100:480")
     moved = reader.move_handle("l", "PageUp")
