@@ -40,13 +40,13 @@ def main() -> None:
 
     import torch
 
-    from embfilter_viz.models.encoder import Encoder
-    from embfilter_viz.models.sources import locate
+    from embfilter_viz.models.encoding.encoder import Encoder
+    from embfilter_viz.models.sources.locate import locate
 
     torch.set_num_threads(given.threads)
     sentences = _sentences(given.sentences, given.sample)
     checkpoint = locate(given.model)
-    encoder = Encoder(checkpoint, dtype=given.dtype, threads=given.threads)
+    encoder = Encoder(checkpoint.outline, dtype=given.dtype, threads=given.threads)
     filled = [encoder.prompt("prompteol").fill(sentence) for sentence in sentences]
     theirs = _sentence_transformer(checkpoint.folder, given.dtype)
 

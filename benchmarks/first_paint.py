@@ -2,7 +2,7 @@
 
 From ``streamlit run`` accepting connections to the page's first words in Chromium, beside an app
 of one line; a fresh server and an empty browser cache every time, the two taking turns. Then, on
-each of the explorer's servers, two more visitors with empty caches: from the request to all four
+each of the explorer's servers, two more visitors with empty caches: from the request to all three
 figures drawn, one as a reader has it, one steered by Playwright, whose debugger slows scripts down.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 from in_browser import COMPLETE, PATIENCE, READY, ROOT, chromium, complete, ratios, serving, words
 from unwatched import unwatched
 
-START = "What a language model"
+START = "Why do two unrelated"
 ONE_LINE = f'import streamlit as st; st.title("{START}")\n'
 
 # Notes the wall clock at the frame in which the words stand on the page.
@@ -28,10 +28,10 @@ CLOCK = f"""
 }})();
 """
 
-ALL_FOUR = f"(ready) => ({COMPLETE})(ready) && document.querySelectorAll('.chart').length === 4"
+ALL_THREE = f"(ready) => ({COMPLETE})(ready) && document.querySelectorAll('.chart').length === 3"
 
 ALL_DRAWN = f"""
-const look = () => ({ALL_FOUR})({READY!r})
+const look = () => ({ALL_THREE})({READY!r})
   ? requestAnimationFrame(() => tell(performance.now())) : setTimeout(look, 20);
 look();
 """
@@ -83,7 +83,7 @@ def _second(browser: Any, server: str) -> float:
     page = _reader(browser)
     begun = time.time()
     page.goto(server, wait_until="commit")
-    page.wait_for_function(ALL_FOUR, arg=READY, timeout=PATIENCE, polling=50)
+    page.wait_for_function(ALL_THREE, arg=READY, timeout=PATIENCE, polling=50)
     taken = 1000 * (time.time() - begun)
     page.context.close()
     return taken

@@ -20,9 +20,9 @@ from llama_on_disk import Shape, write_llama
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from embfilter_viz.models.memory import in_words
-from embfilter_viz.models.sources import locate, outline
-from embfilter_viz.models.unembedding import find_head, open_head, read_unembedding
+from embfilter_viz.models.head.unembedding import find_head, open_head, read_unembedding
+from embfilter_viz.models.sources.locate import locate, outline
+from embfilter_viz.system.memory import in_words
 from tests.models.hub_stand_in import HubStandIn, Repository, etag, hub_stand_in
 
 RUNS = 5
@@ -32,12 +32,12 @@ SHAPE = Shape(d_vocab=64_000, d_model=2048, n_layers=24, d_mlp=6144, d_kv=512)
 def by_ranges() -> np.ndarray:
     """The head alone."""
     found = outline("org/llama")
-    return open_head(find_head(found, tables=found.tables)).W_U
+    return open_head(find_head(found)).W_U
 
 
 def by_the_whole() -> np.ndarray:
     """The whole, and the head out of it."""
-    return read_unembedding(locate("org/llama")).W_U
+    return read_unembedding(locate("org/llama").outline).W_U
 
 
 def main() -> None:

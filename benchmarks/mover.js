@@ -26,7 +26,7 @@ async function redrawn(grip, begun) {
     const wanted = `${grip.getAttribute("aria-valuenow")}:${PLAN.right}`;
     if (shown(wanted)) return now - begun;
     if (now - begun > 20_000) throw new Error(`${wanted} is not shown: ${JSON.stringify([
-      window.embfilterMoves, ...PLAN.figures.map((key) => document.querySelector(`.st-key-${key} .chart`)?.dataset)])}`);
+      window.embfilterWindow, ...PLAN.figures.map((key) => document.querySelector(`.st-key-${key} .chart`)?.dataset)])}`);
   }
 }
 

@@ -21,7 +21,9 @@ TIMED = """
 import json, sys, time
 import numpy, safetensors.numpy
 from embfilter_viz import open_model
-from embfilter_viz.models import bundled, gguf_files, sources
+from embfilter_viz.models.sources import bundled
+from embfilter_viz.models.sources import gguf_conversion
+from embfilter_viz.models.sources import locate as sources
 from embfilter_viz.spectral import spectrum_of
 from embfilter_viz.store import Store
 spectrum_of(numpy.eye(2))

@@ -27,17 +27,18 @@ import numpy as np
 from in_browser import PATIENCE, ROOT, chromium, complete, ratios, serving, words
 from threadpoolctl import threadpool_limits
 
-from embfilter_viz.analyses.geometry import GROUPS, TextGeometry, variants_of
+from embfilter_viz.analyses.calibration import CalibrationRows
+from embfilter_viz.analyses.geometry import GROUPS, RANDOM, TextGeometry, variants_of
 from embfilter_viz.analyses.maps import full_forms, pca_maps
 from embfilter_viz.embeddings.cosines import cosine_histogram, unit_rows
-from embfilter_viz.embeddings.isotropy import isotropy
+from embfilter_viz.embeddings.isotropy import isoscore, isotropy, mean_cosine
 from embfilter_viz.embeddings.neighbours import neighbour_changes, overlap_at_k
 from embfilter_viz.embeddings.ranking import top_k
 from embfilter_viz.layout_process import LayoutProcess
 from embfilter_viz.model import Model, open_model
-from embfilter_viz.paths import CACHE_VARIABLE, cache_folder
 from embfilter_viz.spectral.windows import Window
 from embfilter_viz.store import Store, text_key
+from embfilter_viz.system.paths import CACHE_VARIABLE, cache_folder
 from embfilter_viz.texts import read_texts
 
 SUBJECTS = "river engine violin market galaxy recipe harbour election orchid glacier"
@@ -93,13 +94,20 @@ def peak_mb(work: Callable[[], object]) -> float:
 
 def by_definition(model: Model, E: np.ndarray, window: Window) -> None:
     """What the figures of one window say, each from its definition on all texts."""
-    variants = variants_of(model, E, window)
-    for name in ("filtered", "random subspace"):
-        isotropy(variants[name], groups=GROUPS)
+    variants = variants_of(model, E, window, others(E))
+    isotropy(variants["filtered"][0], groups=GROUPS)
+    for rows in variants[RANDOM]:
+        mean_cosine(rows)
+        isoscore(rows)
     sample = np.arange(min(len(E), 1000))
-    cosine_histogram(variants["filtered"][sample])
+    cosine_histogram(variants["filtered"][0][sample])
     pca_maps(model, E, window)
-    neighbour_changes(variants["raw"], variants["filtered"], 0, 8)
+    neighbour_changes(variants["raw"][0], variants["filtered"][0], 0, 8)
+
+
+def others(E: np.ndarray) -> CalibrationRows:
+    """Some rows that stand for the embeddings of other texts."""
+    return CalibrationRows(E[:80], "others")
 
 
 def from_one_rotation(ready: TextGeometry, window: Window) -> None:
@@ -114,8 +122,8 @@ def numbers(model: Model, most: int, rounds: int) -> None:
     print(f"{model.name}, d = {d}, V = {model.d_vocab:,}; BLAS on one thread, as in the explorer")
     for n in (320, 1000, most):
         E = made_up_embeddings(model, n)
-        once = seconds(lambda E=E: TextGeometry(model, E))
-        ready = TextGeometry(model, E)
+        once = seconds(lambda E=E: TextGeometry(model, E, others(E)))
+        ready = TextGeometry(model, E, others(E))
         windows = [Window(d // 4 - i, 3 * d // 4 + i, d) for i in range(1, rounds + 1)]
         ours, theirs, rest = [], [], []
         from_one_rotation(ready, Window.of_tau(2, d))
@@ -131,9 +139,10 @@ def numbers(model: Model, most: int, rounds: int) -> None:
             f"  last intervals, at rest    {words([1000 * t for t in rest])}"
         )
         window = Window(d // 3, 3 * d // 4, d)
+        making = peak_mb(lambda E=E: TextGeometry(model, E, others(E)))
         print(
-            f"  memory at the peak: making ready {peak_mb(lambda E=E: TextGeometry(model, E)):.0f} "
-            f"MB, a move {peak_mb(lambda r=ready, w=window: from_one_rotation(r, w)):.1f} MB, "
+            f"  memory at the peak: making ready {making:.0f} MB, a move "
+            f"{peak_mb(lambda r=ready, w=window: from_one_rotation(r, w)):.1f} MB, "
             f"by definition {peak_mb(lambda E=E, w=window: by_definition(model, E, w)):.0f} MB"
         )
     neighbours(made_up_embeddings(model, most // 2), rounds)

@@ -51,16 +51,18 @@ class Case:
 CASES = {
     "start": Case(
         "",
-        ("start_spectrum", "start_shift", "start_ranks", "start_anisotropy"),
+        ("start_alike", "start_anatomy", "start_worth"),
         """
-few = model.encode(a_few_demo_texts().texts, "prompteol")
-found = spectroscopy(model, p)
+two = model.encode(UNRELATED_PAIR, "mean")
+others = reference_of("demo")
+ready = ReferenceTexts(model, others, model.encode(others.texts, "mean"))
+task = demo_task("sts")
+rows, ours = model.encode(task.texts, "mean"), embedded_reference(model, task.texts, "mean")
 def figures():
-    report = lens_of(model, states[-1:], window, text=TEXT, top=7, frequencies=p)
-    yield spectrum.spectrum_figure([(model.name, model.spectrum)], window)
-    yield average_token.shift_figure(found, window)
-    yield lens.ranks_figure(report, model.d_vocab)
-    yield geometry.isotropy_figure(geometry_of(model, few, window), ["mean_cosine"])
+    report = TextPair(model, two, ready, p).report(window)
+    yield alike.alike_figure(report, ready)
+    yield anatomy.anatomy_figure(report.anatomy, window)
+    yield worth.worth_figure(PairTexts(model, task, rows, ours).report(window))
 """,
     ),
     "spectrum": Case(
@@ -83,13 +85,14 @@ def figures():
     ),
     "lens": Case(
         "filter_and_lens",
-        ("ranks_chart", "layers_chart"),
+        ("ranks_chart", "layers_chart_filtered"),
         """
 def figures():
     report = lens_of(model, states[-1:], window, text=TEXT, frequencies=p)
     yield lens.ranks_figure(report, model.d_vocab)
     layers = lens_by_layer(model, states, window, frequencies=p)
-    yield lens.layers_figure(layers, model.d_vocab)
+    for side in (0, 1):
+        yield lens.layers_figure(layers, model.d_vocab, side=side)
 """,
     ),
     "geometry": Case(
@@ -98,10 +101,11 @@ def figures():
         """
 texts = tuple(Path(FILE).read_text().splitlines())
 embeddings = model.encode(texts, "prompteol")
+others = embedded_reference(model, texts, "prompteol")
 def figures():
-    variants = variants_of(model, embeddings, window)
-    yield geometry.isotropy_figure(geometry_of(model, embeddings, window))
-    yield geometry.histogram_figure(*(cosine_histogram(variants[n]) for n in ("raw", "filtered")))
+    kept = EmbedFilter(model.spectrum, window=window).transform(embeddings)
+    yield geometry.isotropy_figure(geometry_of(model, embeddings, window, others))
+    yield geometry.histogram_figure(*(cosine_histogram(rows) for rows in (embeddings, kept)))
     yield geometry.map_figure(named_maps(pca_maps(model, embeddings, window)), texts, None)
 """,
     ),
@@ -110,14 +114,21 @@ def figures():
 PLAIN = """
 from pathlib import Path
 import streamlit as st
-from embfilter_viz import Window, open_model
-from embfilter_viz.analyses.geometry import geometry_of, variants_of
+from embfilter_viz import EmbedFilter, Window, open_model
+from embfilter_viz.analyses.calibration import embedded_reference
+from embfilter_viz.analyses.geometry import geometry_of
 from embfilter_viz.analyses.lens import lens_by_layer, lens_of
 from embfilter_viz.analyses.maps import named_maps, pca_maps
+from embfilter_viz.analyses.pair import TextPair
+from embfilter_viz.analyses.reference import ReferenceTexts, reference_of
 from embfilter_viz.analyses.spectroscopy import spectroscopy
-from embfilter_viz.data import a_few_demo_texts
+from embfilter_viz.analyses.worth import PairTexts
+from embfilter_viz.data import UNRELATED_PAIR
+from embfilter_viz.evaluation.tasks import demo_task
 from embfilter_viz.embeddings.cosines import cosine_histogram
-from embfilter_viz.figures import average_token, geometry, lens, spectrum
+from embfilter_viz.figures import (
+    alike, anatomy, average_token, geometry, lens, spectrum, worth,
+)
 
 TEXT, FILE = {text!r}, {file!r}
 model = st.cache_resource(open_model)({model!r})

@@ -17,11 +17,13 @@ import numpy as np
 from turns import in_turns, machine, same_threads, seconds, times_as_long
 
 from embfilter_viz.embeddings.logit_lens import ranks_of, top_tokens
-from embfilter_viz.models.frequencies import TokenFrequencies, smoothed
-from embfilter_viz.models.unembedding import Unembedding
+from embfilter_viz.models.head.frequencies import TokenFrequencies, smoothed
+from embfilter_viz.models.head.unembedding import Unembedding
 from embfilter_viz.spectral.average_token import average_token
-from embfilter_viz.spectral.edge_to_bulk import edge_ratio, edge_to_bulk
-from embfilter_viz.spectral.spectroscopy import logit_shifts, token_rows
+from embfilter_viz.spectral.contrast import contrast
+from embfilter_viz.spectral.edge_to_bulk import edge_to_bulk
+from embfilter_viz.spectral.permutations import permuted_shifts
+from embfilter_viz.spectral.spectroscopy import contributions, logit_shifts, token_rows
 from embfilter_viz.spectral.spectrum import Spectrum, spectrum_of
 
 TOP = 100
@@ -87,8 +89,10 @@ def what_a_page_asks(d_vocab: int, d_model: int, runs: int) -> dict[str, float]:
     """Median seconds of each question, at one size of vocabulary."""
     W_U, spectrum, frequencies = made(d_vocab, d_model)
     average = average_token(W_U, spectrum, frequencies.p)
-    rows = token_rows(W_U, frequencies.most(TOP))
-    others = token_rows(W_U, frequencies.random(TOP))
+    V, rows = spectrum.V, token_rows(W_U, frequencies.most(TOP))
+    each = contributions(V, rows, average.h)
+    others = contributions(V, token_rows(W_U, frequencies.random(20 * TOP)), average.h)
+    permuted = permuted_shifts(W_U, spectrum, frequencies.p, top=TOP)
     head = Unembedding(W_U)
     states = np.stack([average.h, average.h[::-1]])
     logits = head.logits(states)
@@ -100,14 +104,15 @@ def what_a_page_asks(d_vocab: int, d_model: int, runs: int) -> dict[str, float]:
     questions: dict[str, Callable[[], object]] = {
         "spectrum": lambda: spectrum_of(W_U),
         "average token": lambda: average_token(W_U, spectrum, frequencies.p),
-        "logit shifts": lambda: logit_shifts(spectrum.V, rows, average.h),
-        "edge to bulk, resampled": lambda: edge_to_bulk(spectrum.V, rows, average.h),
-        "over a control, resampled": lambda: edge_ratio(spectrum.V, rows, others, average.h),
+        "logit shifts": lambda: logit_shifts(V, rows, average.h),
+        "999 permutations": lambda: permuted_shifts(W_U, spectrum, frequencies.p, top=TOP),
+        "edge to bulk, resampled": lambda: edge_to_bulk(each, permuted),
+        "contrast, resampled": lambda: contrast(each, others),
         "frequency ranks (once)": order_anew,
         "logits, raw and filtered": lambda: head.logits(states),
         "top 10 of both": lambda: [top_tokens(one, 10) for one in logits],
         "ranks of the top 10": lambda: ranks_of(logits[1], top),
-        "tokens of a direction": lambda: top_tokens(W_U @ spectrum.V[:, 3], 20),
+        "tokens of a direction": lambda: top_tokens(W_U @ V[:, 3], 20),
     }
     medians = {}
     for name, ask in questions.items():

@@ -20,9 +20,9 @@ from scipy.stats import spearmanr
 
 from embfilter_viz import EmbedFilter, open_model
 from embfilter_viz.analyses.sweep import sweep_of
+from embfilter_viz.embeddings.cosines import unit_rows
 from embfilter_viz.evaluation.grids import windows_of_plane
-from embfilter_viz.evaluation.resampling import resamples
-from embfilter_viz.evaluation.sts import StsTask, pair_cosines, sts_spearman
+from embfilter_viz.evaluation.sts import StsTask
 from embfilter_viz.evaluation.tasks import read_task
 
 RANKED_AGAIN = 4
@@ -42,18 +42,21 @@ def main() -> None:
     E, V = model.encode(task.texts), model.spectrum.V
     windows = windows_of_plane(given.grid, model.d_model)
     some = windows[:: len(windows) // RANKED_AGAIN][:RANKED_AGAIN]
-    counts = resamples(task.n_units)
+    counts = task.resamples().counts
 
     def rotated() -> np.ndarray:
         R = E.astype(np.float64) @ V.astype(np.float64)
         return task.scores(task.outcomes_of_windows(R, windows))[:, 0]
 
+    def cosines_of(rows: np.ndarray) -> np.ndarray:
+        U = unit_rows(rows)
+        return np.einsum("ij,ij->i", U[task.first], U[task.second])
+
     def filtered_again() -> np.ndarray:
         found = []
         for window in windows:
             rows = EmbedFilter(model.spectrum, window=window).transform(E)
-            cosines = pair_cosines(rows[task.first], rows[task.second])
-            found.append(100 * spearmanr(cosines, task.grades).statistic)
+            found.append(100 * spearmanr(cosines_of(rows), task.grades).statistic)
         return np.array(found)
 
     R = E.astype(np.float64) @ V.astype(np.float64)
@@ -63,12 +66,12 @@ def main() -> None:
         return task.scores(outcomes, counts).std(axis=1)
 
     def ranked_again() -> np.ndarray:
-        return np.array(
-            [
-                sts_spearman(rows[task.first], rows[task.second], task.grades).high
-                for rows in (E @ V[:, window.kept] for window in some)
-            ]
-        )
+        found = []
+        for window in some:
+            cosines = cosines_of(E @ V[:, window.kept])
+            drawn = (np.repeat(np.arange(task.n_units), one.astype(int)) for one in counts)
+            found.append([spearmanr(cosines[one], task.grades[one]).statistic for one in drawn])
+        return np.array(found).std(axis=1)
 
     apart = np.abs(rotated() - filtered_again()).max()
     print(f"{task.describe()}; {len(windows)} windows; scores differ by {apart:.1e} at most\n")

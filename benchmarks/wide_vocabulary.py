@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from embfilter_viz.models.sources import locate
+from embfilter_viz.models.sources.locate import locate
 
 
 def write_wide(folder: Path, d_vocab: int, d_model: int, n_layers: int) -> Path:

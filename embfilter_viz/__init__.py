@@ -14,16 +14,18 @@ if TYPE_CHECKING:
     from embfilter_viz.errors import InputError
     from embfilter_viz.export.filter_file import load_filter
     from embfilter_viz.model import Model, open_model
+    from embfilter_viz.models.encoding.prompts import Prompt
     from embfilter_viz.spectral.filters import EmbedFilter
     from embfilter_viz.spectral.windows import Window
 
 __version__ = "0.1.0"
-__all__ = ["EmbedFilter", "InputError", "Model", "Window", "load_filter", "open_model"]
+__all__ = ["EmbedFilter", "InputError", "Model", "Prompt", "Window", "load_filter", "open_model"]
 
 _HOMES = {
     "EmbedFilter": "embfilter_viz.spectral.filters",
     "InputError": "embfilter_viz.errors",
     "Model": "embfilter_viz.model",
+    "Prompt": "embfilter_viz.models.encoding.prompts",
     "Window": "embfilter_viz.spectral.windows",
     "load_filter": "embfilter_viz.export.filter_file",
     "open_model": "embfilter_viz.model",

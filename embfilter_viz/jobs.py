@@ -1,8 +1,9 @@
 """Long work off the page's own thread: started once, watched, cancelled, never repeated.
 
 A :class:`Job` runs one function that takes ``progress``. Whoever asks for a job with the same key
-while it runs gets the same job, and it is cancelled when the last of those who asked has left: one
-reader's long wait neither freezes nor stops another's.
+while it runs gets the same job. It is stopped when the last of those who wait for it cancels it, or
+asks for other work in its place. A reader who cancels while others wait only stops waiting, and one
+whose tab is closed stops nothing.
 """
 
 import queue
@@ -51,6 +52,8 @@ class Job:
     """What it raised; ``Cancelled`` if its owners stopped it."""
     owners: set[str] = field(default_factory=set)
     """Who waits for it."""
+    quitters: set[str] = field(default_factory=set)
+    """Who cancelled it for themselves and has not asked for it again."""
     _stop: threading.Event = field(default_factory=threading.Event)
     _over: threading.Event = field(default_factory=threading.Event)
     _ending: threading.Lock = field(default_factory=threading.Lock)
@@ -59,17 +62,17 @@ class Job:
 
     @property
     def running(self) -> bool:
-        """Whether it waits for a worker or is at work."""
+        """Tell whether it waits for a worker or is at work."""
         return self.ended is None
 
     @property
     def stopping(self) -> bool:
-        """Whether it was told to stop and is still on its way to doing so."""
+        """Tell whether it was told to stop and is still on its way to doing so."""
         return self.running and self._stop.is_set()
 
     @property
     def cancelled(self) -> bool:
-        """Whether its owners stopped it."""
+        """Tell whether its owners stopped it."""
         return isinstance(self.error, Cancelled)
 
     @property
@@ -85,7 +88,7 @@ class Job:
 
     @property
     def share(self) -> float | None:
-        """How much of the present stage is done, 0 to 1; ``None`` where its length is unknown."""
+        """Say how much of this stage is done, 0 to 1; ``None`` if its length is unknown."""
         return min(1.0, self.done / self.total) if self.total > 0 else None
 
     def seconds_left(self, now: float | None = None) -> float | None:
@@ -104,7 +107,14 @@ class Job:
         return max(0.0, elapsed * (self.total - self.done) / advanced)
 
     def progress(self, what: str, done: float, total: float, unit: str) -> None:
-        """Take note of where the work is; raises ``Cancelled`` once its owners have left."""
+        """Take note of where the work is; raises ``Cancelled`` once its owners have left.
+
+        Args:
+            what: what is being done.
+            done: how much of it is done.
+            total: how much there is, 0 if unknown.
+            unit: what is counted.
+        """
         if self._stop.is_set():
             raise Cancelled(self.title)
         if (what, total, unit) != (self.what, self.total, self.unit) or done < self.done:
@@ -172,16 +182,27 @@ class Jobs:
         """Return the job of that key, started if there is none or if it was cancelled or failed.
 
         ``function`` is called as ``function(progress=...)`` on a worker thread.
+
+        Args:
+            key: what the job is known by.
+            title: what a reader sees.
+            function: the work, called with ``progress``.
+            owner: who asks for it.
+
+        Returns:
+            the job.
         """
         with self._lock:
             job = self._jobs.get(key)
             if job is None or job.stopping or job.error is not None:
-                job = Job(key, title)
+                quitters = set() if job is None else job.quitters
+                job = Job(key, title, quitters=quitters)
                 self._jobs.pop(key, None)
                 self._jobs[key] = job
                 self._forget_old()
                 self._waiting.put((job, function))
             job.owners.add(owner)
+            job.quitters.discard(owner)
             return job
 
     def find(self, key: Hashable) -> Job | None:
@@ -199,19 +220,31 @@ class Jobs:
             if job is not None and not job.running:
                 del self._jobs[key]
 
-    def leave(self, owner: str, key: Hashable | None = None) -> None:
-        """Take ``owner`` off one job, or off all; a running job that nobody wants is cancelled."""
+    def cancel(self, owner: str, key: Hashable) -> None:
+        """Have ``owner`` wait no longer because they said so; stop the job if nobody waits then."""
         # Under the lock to the end: an owner who joins meanwhile gets a job that goes on.
         with self._lock:
-            wanted = [self._jobs.get(key)] if key is not None else list(self._jobs.values())
-            for job in wanted:
-                if job is not None and owner in job.owners:
-                    job.owners.discard(owner)
-                    if job.running and not job.owners:
-                        job.cancel()
+            job = self._jobs.get(key)
+            if job is not None and job.running:
+                job.quitters.add(owner)
+                _leave(job, owner)
+
+    def leave(self, owner: str, key: Hashable) -> None:
+        """Have ``owner`` wait no longer because they ask for other work in its place; as above."""
+        with self._lock:
+            job = self._jobs.get(key)
+            if job is not None and owner in job.owners:
+                _leave(job, owner)
+
+    def gone(self, owner: str) -> None:
+        """Forget an owner whose session ended; the work that they began goes on."""
+        with self._lock:
+            for job in self._jobs.values():
+                job.owners.discard(owner)
+                job.quitters.discard(owner)
 
     def ahead_of(self, job: Job) -> int:
-        """How many running or waiting jobs were asked for before this one."""
+        """Say how many running or waiting jobs were asked for before this one."""
         with self._lock:
             return sum(j.running and j.created < job.created for j in self._jobs.values())
 
@@ -228,6 +261,12 @@ class Jobs:
             held += getattr(self._jobs[key].result, "nbytes", 0)
             if number < spare or (held > KEEP_BYTES and number < len(ended) - 1):
                 del self._jobs[key]
+
+
+def _leave(job: Job, owner: str) -> None:
+    job.owners.discard(owner)
+    if job.running and not job.owners:
+        job.cancel()
 
 
 def words_for_seconds(seconds: float) -> str:

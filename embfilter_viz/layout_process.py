@@ -26,7 +26,7 @@ import numpy as np
 
 from embfilter_viz.embeddings.layouts import Layout
 from embfilter_viz.errors import InputError
-from embfilter_viz.progress import Progress, silent
+from embfilter_viz.system.progress import Progress, silent
 
 __all__ = ["LayoutProcess", "aligned_umap", "warm_up"]
 
@@ -168,6 +168,16 @@ def aligned_umap(
 
     Same arguments, result and errors as :func:`embfilter_viz.embeddings.layouts.aligned_umap`;
     ``progress`` is called four times a second and may raise to stop.
+
+    Args:
+        sets: (n, d) embeddings each.
+        n_neighbors: how many neighbours are looked at.
+        min_dist: how close points may lie.
+        seed: of the random numbers.
+        progress: told of the work.
+
+    Returns:
+        one map for each set, and how true they are.
     """
     return _shared().aligned_umap(
         sets, n_neighbors=n_neighbors, min_dist=min_dist, seed=seed, progress=progress

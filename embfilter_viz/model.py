@@ -18,25 +18,45 @@ import numpy as np
 from embfilter_viz.data import demo_texts
 from embfilter_viz.errors import InputError
 from embfilter_viz.models.card import ModelCard, card, check_fits
-from embfilter_viz.models.devices import Device, check_precision, resolve_device
-from embfilter_viz.models.encoder import Encoder
-from embfilter_viz.models.fingerprints import content_hash, files_of_tokenizer
-from embfilter_viz.models.frequencies import (
+from embfilter_viz.models.encoding.devices import Device, check_precision, resolve_device
+from embfilter_viz.models.encoding.encoder import Encoder
+from embfilter_viz.models.encoding.loading import check_runs_here
+from embfilter_viz.models.encoding.prepared import check_template_fits, longest_read
+from embfilter_viz.models.encoding.prompts import (
+    AVERAGED,
+    PROMPTS,
+    PUBLISHED,
+    Prompt,
+    find_prompt,
+)
+from embfilter_viz.models.encoding.published import is_embedder, prompt_of, read_published
+from embfilter_viz.models.encoding.token_states import TokenStates
+from embfilter_viz.models.encoding.unigram import GOOD_ENOUGH
+from embfilter_viz.models.families import layers_of
+from embfilter_viz.models.formats.fingerprints import content_hash, files_of_tokenizer
+from embfilter_viz.models.head.frequencies import (
     TokenFrequencies,
     check_smoothing,
     from_corpus,
     from_model,
     from_wordfreq,
 )
-from embfilter_viz.models.memory import in_words, memory_free
-from embfilter_viz.models.rotated_head import RotatedHead
-from embfilter_viz.models.sources import Checkpoint, Outline, find_whole, outline, whole
-from embfilter_viz.models.unembedding import Head, Unembedding, find_head, open_head
-from embfilter_viz.models.vocabulary import Vocabulary
-from embfilter_viz.progress import Progress, silent
+from embfilter_viz.models.head.ordinary import OrdinaryTokens, ordinary_tokens
+from embfilter_viz.models.head.rotated_head import RotatedHead
+from embfilter_viz.models.head.unembedding import Head, Unembedding, find_head, open_head
+from embfilter_viz.models.head.vocabulary import Vocabulary
+from embfilter_viz.models.outline import Checkpoint, Outline
+from embfilter_viz.models.sources.locate import find_whole, outline, whole
+from embfilter_viz.models.sources.names import without_place
 from embfilter_viz.spectral.average_token import AverageToken, average_token
+from embfilter_viz.spectral.ends import Ends
+from embfilter_viz.spectral.permutations import PERMUTATIONS, PermutedShifts, permuted_shifts
 from embfilter_viz.spectral.spectrum import Spectrum, spectrum_of
-from embfilter_viz.store import RowStore, Store, text_key
+from embfilter_viz.store import RowStore, Store, array_digest, text_key
+from embfilter_viz.system.memory import in_words, memory_free
+from embfilter_viz.system.progress import Progress, silent
+from embfilter_viz.texts import checked_texts
+from embfilter_viz.wording import listed
 
 __all__ = ["FREQUENCY_SOURCES", "Model", "open_model"]
 
@@ -52,7 +72,11 @@ T = TypeVar("T")
 REMEMBERED = 12
 """Token frequencies and average tokens an opened model keeps in memory, each (d_vocab,)."""
 
-STORE_VERSION = 1
+COSTLY_HEAD = 100_000_000
+"""Numbers in a head that is asked for its token frequencies at as few positions as it takes: over
+the demo texts 262,144 rows of 640 numbers took 46 s to 6 min."""
+
+STORE_VERSION = 2
 """Raised whenever what a stored entry means changes, so that old entries are not read."""
 
 
@@ -64,6 +88,12 @@ class Model:
 
     Results of the whole model are kept by precision, not by device: in one precision, devices
     differ by its rounding, as two batches of one device do.
+
+    Args:
+        outline: what the checkpoint holds.
+        device: where it runs.
+        dtype: its precision.
+        store: where results are kept.
     """
 
     def __init__(
@@ -92,8 +122,13 @@ class Model:
 
     @property
     def name(self) -> str:
-        """What the user typed to choose it."""
+        """Return what the user typed to choose it."""
         return self.outline.name
+
+    @property
+    def head_from(self) -> str | None:
+        """The model whose head it is read with, where it has none of its own."""
+        return None if self.outline.head_from is None else self.outline.head_from.name
 
     @property
     def d_model(self) -> int:
@@ -107,12 +142,13 @@ class Model:
 
     @cached_property
     def card(self) -> ModelCard:
-        """What the checkpoint is: family, sizes, precision, source, memory."""
-        return card(self.outline, self.dtype)
+        """Return what the checkpoint is: family, sizes, precision, source, memory."""
+        _ = self.is_whole  # looked for once
+        return card(self.outline, self.dtype, self._whole)
 
     @cached_property
     def device(self) -> Device:
-        """Where texts are encoded; ``auto`` is settled when first asked, which may import torch."""
+        """Return the device that texts are encoded on; the first call may import torch."""
         return resolve_device(self._asked_device)
 
     @cached_property
@@ -123,13 +159,13 @@ class Model:
 
     @property
     def head(self) -> Head:
-        """Where the head lies, with its shape; nothing of it is read."""
+        """Return where the head lies, with its shape; nothing of it is read."""
         with self._lock:
             if self._head is not None and not self._head.entry.file.is_file():
                 # The bundled model's first file goes when it was converted, by any process.
-                self.outline, self._head = outline(self.name), None
+                self.outline, self._head = outline(self.name, head_from=self.head_from), None
             if self._head is None:
-                self._head = find_head(self.outline, tables=self.outline.tables)
+                self._head = find_head(self.outline)
             return self._head
 
     @property
@@ -146,15 +182,18 @@ class Model:
 
     @property
     def can_encode(self) -> bool:
-        """Whether the whole model fits in memory, so that it can read texts."""
-        return self.card.fits
+        """Tell whether the whole model can be read and fits in memory."""
+        return self.outline.only_head is None and self.card.fits
 
     @property
     def loaded(self) -> str:
-        """What of its tensors was read and what was left, in words."""
+        """Return what of its tensors was read and what was left, in words."""
         if "encoder" in self._parts:
             return f"all {in_words(self.card.n_bytes)}"
-        return f"{in_words(self.card.head_bytes)} of {in_words(self.card.n_bytes)}: the head alone"
+        size = in_words(self.card.head_bytes)
+        if self.head_from is not None:
+            return f"{size}: the head of {self.head_from} alone"
+        return f"{size} of {in_words(self.card.n_bytes)}: the head alone"
 
     @property
     def encoded(self) -> dict[str, str] | None:
@@ -165,7 +204,7 @@ class Model:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the whole checkpoint is on this machine and its hash known."""
+        """Tell whether the whole checkpoint is on this machine and its hash known."""
         with self._lock:
             if self._whole is None:
                 self._whole = find_whole(self.outline)
@@ -185,6 +224,7 @@ class Model:
             progress("waiting for the rest of the model", 0, 0, "")
         try:
             if self._whole is None:
+                check_runs_here(self.outline)
                 check_fits(self.outline, self.dtype)
                 self._whole = whole(self.outline, progress=progress)
             return self._whole
@@ -203,7 +243,12 @@ class Model:
 
         def made() -> Encoder:
             check_fits(self.outline, self.dtype, self.device)
-            return Encoder(checkpoint, device=self.device, dtype=self.dtype)
+            return Encoder(
+                checkpoint.outline,
+                device=self.device,
+                dtype=self.dtype,
+                vocabulary=self.vocabulary,
+            )
 
         return self._opened("encoder", made)
 
@@ -252,6 +297,7 @@ class Model:
         texts: Sequence[str] | None = None,
         *,
         alpha: float = 1.0,
+        whole: bool = False,
         progress: Progress = silent,
     ) -> TokenFrequencies:
         """Token frequencies p̂ over the vocabulary, (d_vocab,), summing to 1.
@@ -261,7 +307,13 @@ class Model:
             texts: the texts to count over (``corpus``) or to run the model over (``model``;
                 the demo texts if not given). Not used by ``wordfreq``.
             alpha: additive smoothing, in counts, for the two sources that count.
+            whole: whether the model is run over all texts. With a large head
+                (:data:`COSTLY_HEAD`) it is otherwise run until the estimate is good enough, and
+                ``detail`` says its error.
             progress: told of the work.
+
+        Returns:
+            p̂ with its source.
 
         Raises:
             InputError: for an unknown source, ``corpus`` without texts, or an α below 0.
@@ -276,8 +328,17 @@ class Model:
             raise InputError("frequencies 'corpus': counting needs texts, and there are none")
         if source == "model" and texts is None:
             texts = demo_texts().texts
+        good_enough = None
+        if source == "model" and not whole and self.d_vocab * self.d_model >= COSTLY_HEAD:
+            good_enough = GOOD_ENOUGH
         makers: dict[str, Callable[[], TokenFrequencies]] = {
-            "model": lambda: from_model(self._encoder(progress), texts or (), progress=progress),
+            "model": lambda: from_model(
+                self._encoder(progress),
+                texts or (),
+                lender=without_place(self.head_from) if self.head_from else "",
+                good_enough=good_enough,
+                progress=progress,
+            ),
             "wordfreq": lambda: from_wordfreq(self.vocabulary, alpha=alpha, progress=progress),
             "corpus": lambda: from_corpus(
                 self.vocabulary, texts or (), alpha=alpha, progress=progress
@@ -294,8 +355,12 @@ class Model:
             "alpha": None if source == "model" else alpha,
             "texts": None if source == "wordfreq" else digest_of_texts(texts or ()),
         }
+        if good_enough is not None:
+            key["good_enough"] = good_enough
         if source == "model" and self.dtype != "float32":
             key["dtype"] = self.dtype
+        if source == "model" and self.head_from is not None:
+            key |= {"head": self._digest(progress), "head_from": without_place(self.head_from)}
         return self._once(
             ("frequencies", *sorted((name, str(value)) for name, value in key.items())),
             lambda: _frequencies_of(
@@ -306,8 +371,14 @@ class Model:
             ),
         )
 
+    def ordinary_tokens(self, *, progress: Progress = silent) -> OrdinaryTokens:
+        """The rows of W_U that are tokens of text, and how many of what kind the others are."""
+        return self._once(
+            "ordinary tokens", lambda: ordinary_tokens(self.vocabulary, progress=progress)
+        )
+
     def average_token(
-        self, frequencies: TokenFrequencies, gauge: str = "paper", *, progress: Progress = silent
+        self, frequencies: TokenFrequencies, gauge: str = "centred", *, progress: Progress = silent
     ) -> AverageToken:
         """The hidden state whose logits come nearest to log p̂, in the given gauge."""
         spectrum = self.spectrum_of_head(centre=gauge == "invariant", progress=progress)
@@ -318,12 +389,59 @@ class Model:
             ),
         )
 
+    def permuted_shifts(
+        self,
+        frequencies: TokenFrequencies,
+        gauge: str = "centred",
+        *,
+        top: int = 100,
+        borders: np.ndarray | None = None,
+        seed: int = 0,
+        progress: Progress = silent,
+    ) -> PermutedShifts:
+        """Logit shifts of the frequent tokens under permutations of p̂, from the store if known.
+
+        Args:
+            frequencies: p̂.
+            gauge: as in :meth:`average_token`.
+            top: tokens that count as frequent.
+            borders: (N + 1,) of bands that are removed whole; none: single directions.
+            seed: of the permutations.
+            progress: told of the work; may raise ``Cancelled``.
+
+        Returns:
+            the shifts under the permutations.
+        """
+        spectrum = self.spectrum_of_head(centre=gauge == "invariant", progress=progress)
+        arrays = self.store.arrays(
+            "permuted",
+            {
+                "version": STORE_VERSION,
+                "head": self._digest(progress),
+                "frequencies": array_digest(frequencies.p),
+                "gauge": gauge,
+                "top": top,
+                "borders": None if borders is None else borders.tolist(),
+                "n": PERMUTATIONS,
+                "seed": seed,
+            },
+            lambda: permuted_shifts(
+                self.unembedding.W_U, spectrum, frequencies.p, gauge,
+                top=top, borders=borders, seed=seed, progress=progress,
+            ).arrays(),
+            progress=progress,
+        )  # fmt: skip
+        return PermutedShifts.of_arrays(arrays, Ends.of(spectrum.d_model))
+
     # -- embeddings -------------------------------------------------------------------------
 
     def encode(
         self, texts: Sequence[str], prompt: str = "prompteol", *, progress: Progress = silent
     ) -> np.ndarray:
         """Embed ``texts``, one row each in their order: (n, d_model) float32, not normalised.
+
+        With the prompt ``published`` they are normalised where an embedder's makers do so. Of a
+        prompt with several templates a row is the mean of the rows under each of them.
 
         What was embedded before, by any page, command or notebook, is read from the store;
         finished batches are stored at once, so a cancelled call loses nothing.
@@ -332,13 +450,11 @@ class Model:
             InputError: for an unknown prompt, an empty text, naming its row, or weights that
                 give NaN.
         """
-        texts = list(texts)
-        if not texts:
-            raise InputError("texts: there is nothing to embed; give at least one text")
-        for number, text in enumerate(texts, start=1):
-            if not text.strip():
-                raise InputError(f"text {number} of {len(texts):,} is empty; type or remove it")
-        rows = self._rows(prompt, progress)
+        texts = checked_texts(texts)
+        asked = self.prompt(prompt)  # refused before anything is fetched for it
+        if asked.members:
+            return self._averaged(texts, asked, progress)
+        rows = self._rows(asked, progress)
         keys = [text_key(text) for text in texts]
         found = dict(rows.get(list(dict.fromkeys(keys))))
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
@@ -347,8 +463,21 @@ class Model:
                 # Another process may have embedded them while this one waited for its turn.
                 found.update(rows.get(list(missing)))
                 missing = {key: text for key, text in missing.items() if key not in found}
-                found.update(self._embedded(missing, rows, prompt, len(texts), progress))
+                found.update(self._embedded(missing, rows, asked, len(texts), progress))
         return np.stack([found[key] for key in keys])
+
+    def _averaged(self, texts: Sequence[str], asked: Prompt, progress: Progress) -> np.ndarray:
+        """The mean of the embeddings under each of a prompt's templates, added up in float64."""
+        n, m = len(texts), len(asked.members)
+        total = np.zeros((n, self.d_model))
+
+        def heard(what: str, done: float, total: float, unit: str) -> None:
+            counts = total == n and unit == "texts"  # else it waits, or fetches the model
+            progress(what, before + done if counts else done, m * n if counts else total, unit)
+
+        for before in range(0, m * n, n):
+            total += self.encode(texts, asked.members[before // n], progress=heard)
+        return (total / m).astype(np.float32)
 
     def _embedded(
         self,
@@ -358,7 +487,18 @@ class Model:
         count: int,
         progress: Progress,
     ) -> Iterator[tuple[bytes, np.ndarray]]:
-        """Embed the missing of ``count`` texts, each batch in the store before the next begins."""
+        """Embed the missing of ``count`` texts, each batch in the store before the next begins.
+
+        Args:
+            missing: the texts by their keys.
+            rows: where embeddings are kept.
+            prompt: the prompt's name.
+            count: how many texts were asked for in all.
+            progress: told of the work.
+
+        Returns:
+            the key of each text with its embedding.
+        """
         if not missing:
             return
         before = count - len(missing)
@@ -383,19 +523,130 @@ class Model:
         return f"{self.name}: embeddings come out as NaN or infinity: {why}"
 
     def is_encoded(self, texts: Iterable[str], prompt: str = "prompteol") -> bool:
-        """Whether every one of ``texts`` is in the store, so that encoding takes a moment."""
+        """Tell whether every one of ``texts`` is in the store, so that encoding takes a moment."""
         if not self.is_whole:
             return False  # or at least not known without reading all of the checkpoint
-        keys = {text_key(text) for text in texts}
-        return len(self._rows(prompt).get(list(keys))) == len(keys)
+        keys = list({text_key(text) for text in texts})
+        return all(len(self._rows(one).get(keys)) == len(keys) for one in self._single(prompt))
 
     def truncated(self, texts: Sequence[str], prompt: str = "prompteol") -> int:
-        """How many of ``texts`` are longer than the model is given to read, 512 tokens."""
-        return int(self.encoder.truncated(texts, prompt).sum())
+        """Say how many of ``texts`` are longer than the model is given to read under the prompt."""
+        cut = [self.encoder.truncated(texts, one) for one in self._single(prompt)]
+        return int(np.any(cut, axis=0).sum())
+
+    def longest(self, prompt: str = "prompteol") -> int:
+        """Tokens a text may have under the prompt, template included: 512 for most."""
+        return min(self.encoder.longest(one) for one in self._single(prompt))
+
+    def forwards(self, prompt: str = "prompteol") -> int:
+        """Forward passes that one text takes under the prompt: one for each of its templates."""
+        return len(self._single(prompt))
+
+    def layer_read(self, prompt: str = "prompteol") -> int:
+        """Layers after which states are read under the prompt: all of them if it does not say.
+
+        Of a model of 30 layers, 30 for ``prompteol`` and 20 for ``prompteol@20``.
+        """
+        layer = self.prompt(prompt).layer
+        return self.n_layers if layer is None else layer
+
+    @property
+    def n_layers(self) -> int:
+        """Decoder layers, as the configuration or the tensors say; nothing is fetched for it."""
+        return layers_of(self.outline.config, self.outline.stored)
+
+    def _single(self, prompt: str) -> tuple[Prompt, ...]:
+        """The prompts of one template each that a prompt is made of: itself for most."""
+        asked = self.prompt(prompt)
+        return asked.members or (asked,)
+
+    @cached_property
+    def end_tokens(self) -> tuple[str, ...]:
+        """The tokens that the model's tokenizer adds at the end of a text: none for most."""
+        token = self.vocabulary.tokenizer.id_to_token
+        return tuple(str(token(i)) for i in self.vocabulary.closing)
+
+    def end_tokens_sentence(self, prompt: str) -> str:
+        """Return the end tokens that a prompt of the text alone leaves out, if there are any."""
+        if not self.end_tokens or not find_prompt(prompt).is_text_alone:
+            return ""
+        one = len(self.end_tokens) == 1
+        names = f"the token{'' if one else 's'} {listed(self.end_tokens)}"
+        it = "it" if one else "them"
+        read = f", and the prompt published reads {it}" if PUBLISHED.name in self.prompts else ""
+        return (
+            f"The prompts mean and last read a text without {names} that this model's tokenizer "
+            f"adds at its end{read}."
+        )
+
+    def prompt(self, name: str) -> Prompt:
+        """The prompt called ``name`` in the words used for this model; nothing is fetched for it.
+
+        Raises:
+            InputError: no such prompt, a layer the model does not have, a template of the reader's
+                that leaves no room for a text, or ``published`` of a model that cannot be read so.
+        """
+        asked = prompt_of(self.outline, name)
+        if asked.is_own:
+            for one in asked.members or (asked,):
+                check_template_fits(self.vocabulary, one, longest_read(self.outline))
+        return asked
+
+    @cached_property
+    def prompts(self) -> tuple[str, ...]:
+        """The prompts it can be read with; ``published`` where it is an embedder."""
+        offered = is_embedder(self.outline) and not self.not_published
+        return (*PROMPTS, *AVERAGED, *([PUBLISHED.name] if offered else []))
+
+    @cached_property
+    def not_published(self) -> str:
+        """Say why an embedder cannot be read as published, in one line; empty for all others."""
+        if not is_embedder(self.outline):
+            return ""
+        try:
+            self.prompt(PUBLISHED.name)
+        except InputError as error:
+            return str(error).partition(f"prompt {PUBLISHED.name}: ")[2]
+        return ""
 
     def layers(self, text: str, prompt: str = "prompteol") -> np.ndarray:
-        """The pooled, normed state after each layer: (n_layers + 1, d_model) float32."""
-        return self.encoder.layers(text, prompt)
+        """The pooled, normed state after each layer: (n_layers + 1, d_model) float32.
+
+        The last row is the embedding: where the prompt reads an earlier layer, it is the last.
+        """
+        return np.mean([self.encoder.layers(text, one) for one in self._single(prompt)], axis=0)
+
+    def token_states(self, text: str, prompt: str = "prompteol") -> TokenStates:
+        """The normed state of every token of the prompt after each layer, not pooled.
+
+        Raises:
+            InputError: an empty text, or a prompt of several templates.
+        """
+        return self.encoder.token_states(text, prompt)
+
+    def layer_means(
+        self, texts: Sequence[str], prompt: str = "prompteol", *, progress: Progress = silent
+    ) -> np.ndarray:
+        """The mean over texts of what :meth:`layers` gives: (n_layers + 1, d_model) float32.
+
+        From the store if it was computed before, for the same texts in the same order.
+
+        Raises:
+            InputError: no texts, an empty one, an unknown prompt, or a model whose layers cannot be
+                read.
+        """
+        digest = digest_of_texts(texts)
+
+        def means(one: Prompt) -> np.ndarray:
+            key = {**self._key_of_reading(one, progress), "texts": digest}
+            kept = self.store.arrays("layer-means", key, lambda: compute(one), progress=progress)
+            return kept["means"]
+
+        def compute(one: Prompt) -> dict[str, np.ndarray]:
+            found = self.encoder.layer_means(texts, one, progress=progress)
+            return {"means": found.astype(np.float32)}
+
+        return np.mean([means(one) for one in self._single(prompt)], axis=0)
 
     def _opened(self, part: str, read: Callable[[], T]) -> T:
         with self._lock:
@@ -404,7 +655,7 @@ class Model:
             return self._parts[part]
 
     def _once(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """What ``compute`` gives, remembered for the last few keys."""
+        """Return what ``compute`` gives, remembered for the last few keys."""
         with self._lock:
             if key in self._remembered:
                 self._remembered.move_to_end(key)
@@ -418,11 +669,18 @@ class Model:
         return made
 
     def _rows(self, prompt: str, progress: Progress = silent) -> RowStore:
-        template = self._encoder(progress).prompt(prompt).template
-        return self.store.rows(
-            "embeddings",
-            self._key(prompt=prompt, template=template, dtype=self.dtype, cut="between tokens"),
-        )
+        return self.store.rows("embeddings", self._key_of_reading(prompt, progress))
+
+    def _key_of_reading(self, prompt: str, progress: Progress) -> Mapping[str, Any]:
+        """Return what names results of texts read under a prompt."""
+        asked = self._encoder(progress).prompt(prompt)
+        said = {"prompt": asked.base, "template": asked.template}
+        key = self._key(**said, dtype=self.dtype, cut="between tokens")
+        if asked.layer is not None:
+            key = {**key, "layer": asked.layer}
+        if asked.base == PUBLISHED.name:
+            key = {**key, "published": read_published(self.checkpoint.outline).settings}
+        return key
 
     def _encoder(self, progress: Progress) -> Encoder:
         self.fetch(progress=progress)
@@ -433,15 +691,20 @@ class Model:
 
     @cached_property
     def _tokenizer_digest(self) -> str:
-        return content_hash(files_of_tokenizer(self.outline.folder))
+        return content_hash(files_of_tokenizer(self.outline.tokenizer_folder))
 
     def _key(self, **more: Any) -> Mapping[str, Any]:
-        """What names results of the whole model in the store; those of the head need less."""
+        """Return the key of results of the whole model in the store."""
         return {"version": STORE_VERSION, "checkpoint": self.checkpoint.content_hash, **more}
 
 
 def open_model(
-    name: str, *, progress: Progress = silent, device: str = "auto", dtype: str = "float32"
+    name: str,
+    *,
+    head_from: str | None = None,
+    progress: Progress = silent,
+    device: str = "auto",
+    dtype: str = "float32",
 ) -> Model:
     """Open a model by what a user would type: the front door of the library.
 
@@ -453,17 +716,23 @@ def open_model(
     Args:
         name: ``smollm2-135m`` (bundled), a hub id ``org/name[@revision]``, a folder, or a
             ``.gguf`` file.
+        head_from: another model, for one that was saved without a head: of that other one the head
+            alone is read, and it must have the same width and the same tokens.
         progress: told of downloads and conversions; may raise ``Cancelled``.
         device: where texts are encoded: ``cpu``, ``cuda``, ``mps``, or ``auto``, the fastest here.
         dtype: in what precision: ``float32``, or half of it by choice, ``bfloat16`` or ``float16``.
             Results are kept apart by it.
+
+    Returns:
+        the opened model.
 
     Raises:
         InputError: in one line, whatever is wrong with the name or the files behind it.
     """
     if device != "auto":
         device = resolve_device(device)  # before anything is fetched for a device that is absent
-    model = Model(outline(name, progress=progress), device=device, dtype=dtype)
+    found = outline(name, head_from=head_from, progress=progress)
+    model = Model(found, device=device, dtype=dtype)
     progress("Opening the head", 0, 0, "")
     model.head.digest(progress=progress)
     return model

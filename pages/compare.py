@@ -1,11 +1,14 @@
 """Compare: two runs side by side, and what was tried in this browser."""
 
+from shlex import quote
+
 import streamlit as st
 
+from embfilter_viz.analyses.compare import Run, TrainedRun
 from embfilter_viz.figures import compare as figures
 from embfilter_viz.ui import formulas
 from embfilter_viz.ui.chart import chart
-from embfilter_viz.ui.choices import View
+from embfilter_viz.ui.choices import View, opening_of
 from embfilter_viz.ui.history import Tried, forget_all, history
 from embfilter_viz.ui.page import answer, folds, show
 from embfilter_viz.ui.runs import chosen_run, compared, run_name
@@ -35,7 +38,9 @@ def body(view: View) -> None:
 _RUN = {
     "accept_new_options": True,
     "bind": "query-params",
-    "help": "Model · prompt · window, as τ, l:r or raw: pick one, or type one.",
+    "help": "A run is model · prompt · window. The window is a τ, l:r or raw. Pick a run, or type "
+    "one. For a model that was trained for embeddings, type trained · and the folder or hub id of "
+    "a sentence-transformers model.",
 }
 
 
@@ -55,35 +60,58 @@ def _comparison(view: View, first: str, second: str, chosen) -> None:
         stamp=f"{first} | {second}",
     )
     st.dataframe(figures.comparison_words(found), hide_index=True, width="stretch")
-    one, two = runs
+    _folds(runs, chosen)
+
+
+def _folds(runs, chosen) -> None:
+    """The two runs in Python and on the command line, a yardstick after the other."""
+    own = [run for run in runs if isinstance(run, Run)]
+    trained = [run.yardstick.name for run in runs if isinstance(run, TrainedRun)]
+    lenders = [run.model.head_from for run in own if run.model.head_from is not None]
+    lent = f" --head-from {quote(lenders[0])}" if lenders else ""
+    names = ("first", "second")
+    opened = "".join(
+        f"{name} = {opening_of(run.model)}\n" if isinstance(run, Run)
+        else f"{name} = open_yardstick({run.yardstick.name!r})\n"
+        for name, run in zip(names, runs, strict=True)
+    )  # fmt: skip
+    made = "".join(
+        f"    Run({name}, {run.prompt!r}, Window.parse('{run.window}', {name}.d_model)),\n"
+        if isinstance(run, Run) else f"    TrainedRun({name}),\n"
+        for name, run in zip(names, runs, strict=True)
+    )  # fmt: skip
+    more = "from embfilter_viz.yardstick import open_yardstick\n" if trained else ""
     folds(
         formula=formulas.COMPARE,
         python=(
             "from embfilter_viz import Window, open_model\n"
-            "from embfilter_viz.analyses.compare import Run, compare\n"
+            f"from embfilter_viz.analyses.compare import Run, {'TrainedRun, ' * bool(trained)}"
+            "compare\n"
             "from embfilter_viz.evaluation.tasks import read_task\n"
-            f"first, second = open_model({one.model.name!r}), open_model({two.model.name!r})\n"
-            "found = compare(\n"
-            f"    Run(first, {one.prompt!r}, Window.parse('{one.window}', first.d_model)),\n"
-            f"    Run(second, {two.prompt!r}, Window.parse('{two.window}', second.d_model)),\n"
+            f"{more}{opened}"
+            f"found = compare(\n{made}"
             f"    read_task({chosen.task.kind!r}, {chosen.data!r}),\n"
             ")\n"
             "found.difference, found.sentence"
         ),
-        command=(
-            f"embfilter-viz compare {chosen.data} --task {chosen.task.kind} "
-            f"--run {one.model.name} {one.prompt} {one.window} "
-            f"--run {two.model.name} {two.prompt} {two.window}"
-        ),
+        command=" ".join(
+            (
+                f"embfilter-viz compare {quote(chosen.data)} --task {chosen.task.kind}",
+                *(f"--run {quote(run.model.name)} {quote(run.prompt)} {run.window}" for run in own),
+                *(f"--yardstick {quote(name)}" for name in trained),
+            )
+        )
+        + lent,
     )
 
 
 def _history(tried: list[Tried]) -> None:
-    st.subheader("Tried in this browser", anchor=False)
+    st.header("Tried in this browser", anchor=False)
     if not tried:
         st.markdown(
-            "Nothing yet. Sweep windows in the Window laboratory, or keep one of them there: they "
-            "are listed here, in this browser's own storage, until you forget them."
+            "Nothing is kept yet. Sweep windows in the Window laboratory, or keep a window "
+            "there. They are then listed here. The list is stored in this browser only, until "
+            "you press “Forget all”."
         )
         return
     st.dataframe(

@@ -6,13 +6,23 @@ from embfilter_viz.analyses.forms import compare_forms
 from embfilter_viz.analyses.lens import lens_by_layer, lens_of
 from embfilter_viz.analyses.removals import REMOVALS
 from embfilter_viz.figures import lens as figures
+from embfilter_viz.spectral.baselines import RANDOM_SUBSPACES
 from embfilter_viz.ui import formulas
 from embfilter_viz.ui.chart import chart
 from embfilter_viz.ui.choices import View
-from embfilter_viz.ui.inputs import sentence, tau_slider
+from embfilter_viz.ui.inputs import sentence
+from embfilter_viz.ui.layers_panel import layers_charts
 from embfilter_viz.ui.page import answer, folds, show
-from embfilter_viz.ui.results import layer_states, text_lens, token_frequencies
+from embfilter_viz.ui.position_panel import position_panel
+from embfilter_viz.ui.relative_panel import relative_panel
+from embfilter_viz.ui.results import (
+    frequencies_meanwhile,
+    layer_states,
+    random_lens,
+    text_lens,
+)
 from embfilter_viz.ui.tokens import frequency_legend
+from embfilter_viz.ui.translated_panel import translated_panel
 from embfilter_viz.ui.whole import reads_texts
 
 
@@ -21,16 +31,16 @@ def body(view: View) -> None:
     if not reads_texts(model):
         return
     text = sentence()
-    left, middle, right = st.columns([2, 2, 1], vertical_alignment="bottom")
-    with left:
-        tau_slider(window)
-    removal = middle.selectbox(
+    left, right = st.columns([4, 1], vertical_alignment="bottom")
+    removal = left.selectbox(
         "Remove", list(REMOVALS), key="remove", bind="query-params",
-        help="The paper's ablations, each keeping as many dimensions as the window.",
+        help="The paper's ablations. Each keeps as many dimensions as the window. `bulk` keeps the "
+             "strongest and the weakest directions; if their number is odd, the code released with "
+             "the paper keeps one fewer.",
     )  # fmt: skip
     top = right.number_input("Top tokens", 3, 50, 10, key="top", bind="query-params")
-    st.caption(f"Removes {REMOVALS[removal]}.")
-    frequencies = token_frequencies(model)
+    st.caption(f"Removes {window.removes if removal == 'embedfilter' else REMOVALS[removal]}.")
+    frequencies = frequencies_meanwhile(model)
     states = layer_states(view, text)
     ready = None
     if frequencies is not None and states is not None:
@@ -43,11 +53,15 @@ def body(view: View) -> None:
         model, states[-1:], window,
         text=text, top=int(top), frequencies=frequencies, removal=removal,
         truncated=model.truncated([text], prompt) > 0, raw_logits=ready.raw_logits,
-        after=kept[-1],
+        after=kept[-1], words=ready.words, random=random_lens(view, ready, int(top)),
+        layer=model.prompt(prompt).layer,
     )  # fmt: skip
     answer(report.sentence)
     if report.truncated:
-        st.caption("Your text is longer than 512 tokens: the model read its beginning only.")
+        st.caption(
+            f"Your text is longer than {model.longest(prompt):,} tokens, so the model read "
+            "only its beginning."
+        )
     chart(
         figures.ranks_figure(report, model.d_vocab),
         key="ranks_chart",
@@ -55,22 +69,13 @@ def body(view: View) -> None:
         name="lens",
         stamp=str(window),
     )
-    frequency_legend()
-    before, after, same = st.columns(3)
-    before.metric("Frequent tokens, raw", f"{report.frequent_share_raw:.0%}")
-    after.metric("Frequent tokens, filtered", f"{report.frequent_share_filtered:.0%}")
-    forms = compare_forms(model, states, window)
-    same.metric(
-        "The two forms differ by", f"{forms.worst:.0e}",
-        help="The largest difference in any cosine or distance between this text's layers, "
-        "between e Φ (d numbers) and e V (k numbers). They should agree to rounding.",
-    )  # fmt: skip
-    same.caption(forms.sentence)
+    frequency_legend(frequencies.detail)
+    _numbers(report, compare_forms(model, states, window))
 
-    st.subheader("The same lens after every layer", anchor=False)
+    st.header("The same lens after every layer", anchor=False)
     st.markdown(
-        "Read from the top down: where in the model do words of the text appear, and do frequent "
-        "tokens cover them until the filter takes those away?"
+        "Read from top to bottom. After which layer do words of the text appear? Do frequent "
+        "tokens hide these words until the filter takes the frequent tokens out?"
     )
     layers = lens_by_layer(
         model,
@@ -81,14 +86,12 @@ def body(view: View) -> None:
         raw=ready.raw_layers,
         after=kept,
     )
-    chart(
-        figures.layers_figure(layers, model.d_vocab),
-        key="layers_chart",
-        table=lambda: figures.layers_table(layers),
-        name="lens-by-layer",
-        min_width=780,
-        stamp=str(window),
+    layers_charts(layers, model.d_vocab, window, key="layers_chart", name="lens-by-layer")
+    translated_panel(view, states, frequencies, removal)
+    relative_panel(
+        view, text, states, frequencies, filtered=kept[-1], removal=removal, top=int(top)
     )
+    position_panel(view, text, frequencies, removal)
     folds(
         formula=formulas.LENS,
         python=(
@@ -101,10 +104,45 @@ def body(view: View) -> None:
             "model.vocabulary.texts(ids)"
         ),
         command=(
-            f"embfilter-viz lens {model.name} TEXT --prompt {prompt} {view.window_options}"
-            f"{view.running_options}"
+            f"embfilter-viz lens {view.model_arguments} TEXT {view.prompt_options} "
+            f"{view.window_options} --relative-to demo --positions{view.running_options}"
         ),
     )
+
+
+def _numbers(report, forms) -> None:
+    """Frequent tokens and specificity, each beside its control, and whether the forms agree."""
+    random, own = report.random, report.specificity
+    frequent, specific, same = st.columns(3)
+    frequent.metric(
+        "Frequent tokens, raw → filtered",
+        f"{report.frequent_share_raw:.0%} → {report.frequent_share_filtered:.0%}",
+        help="Share of the top tokens that are among the 100 most frequent of the vocabulary.",
+    )
+    known = own is not None and own.known
+    specific.metric(
+        "Specific to the text, raw → filtered",
+        f"{own.raw:.0%} → {own.filtered:.0%}" if known else "no words",
+        help="The share of our demo texts whose words are farther from the top 10 tokens than your "
+        "text's own words are. Distance is measured by the cosine of centred rows of W_U, and "
+        "chance gives one half. Words are tokens that are not among the 100 most frequent.",
+    )
+    for column, one in (
+        (frequent, random and random.frequent_share),
+        (specific, random and known and random.specificity),
+    ):
+        column.caption(
+            f"{RANDOM_SUBSPACES} random subspaces: {one.value:.0%}, {one.low:.0%} to {one.high:.0%}"
+            if one
+            else f"{RANDOM_SUBSPACES} random subspaces are measured once the window stops moving"
+        )
+    same.metric(
+        "The two forms differ by", f"{forms.worst:.0e}",
+        help="All cosines and distances between this text's layers are computed with e Φ (d "
+             "numbers) and with e V (k numbers). This is the largest difference between the two. "
+             "They should agree to rounding.",
+    )  # fmt: skip
+    same.caption(forms.sentence)
 
 
 show("Filter and lens", body)

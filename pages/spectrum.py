@@ -27,7 +27,8 @@ def body(view: View) -> None:
     )
     centre = middle.segmented_control(
         "Head", ["raw", "centred"], default="raw", key="head", bind="query-params", required=True,
-        help="Centred subtracts the mean row of W_U, which no softmax can see.",
+        help="Centred: the mean row of W_U is subtracted. It adds a constant to all logits, which "
+             "softmax ignores.",
     ) == "centred"  # fmt: skip
     with right:
         other = second_model(view.model.name)
@@ -39,7 +40,7 @@ def body(view: View) -> None:
     if other is not None:
         curves.append((other.name, describe_spectrum(other, centre=centre).spectrum))
     curves_here = st.container()
-    st.subheader("What one direction writes", anchor=False)
+    st.header("What one direction writes", anchor=False)
     st.markdown(
         "Each direction pushes some tokens up and others down. Look at direction 0, then at the "
         "last few, then at one from the middle. The sign of a direction is arbitrary."
@@ -49,7 +50,7 @@ def body(view: View) -> None:
         chart(
             figures.spectrum_figure(curves, view.window, log=log, chosen=index),
             key="spectrum_chart",
-            table=lambda: figures.spectrum_table(spectrum, view.window),
+            table=lambda: figures.curves_table(curves, view.window),
             stamp=str(view.window),
         )
         _accuracy(spectrum, view.model.loaded)
@@ -63,8 +64,8 @@ def body(view: View) -> None:
     if found.group:
         a, b = found.group
         st.warning(
-            f"Directions {a} to {b - 1} share one σ within numerical error: only their plane is "
-            "defined, so read no meaning into this one alone.",
+            f"Directions {a} to {b - 1} have the same σ within numerical error. Only the "
+            "subspace that they span is defined, so this direction alone has no meaning.",
             icon=":material/warning:",
         )
     ends, energy = st.columns(2)
@@ -93,8 +94,8 @@ def body(view: View) -> None:
             "spectrum.singular_values, spectrum.V[:, 0]"
         ),
         command=(
-            f"embfilter-viz spectrum {view.model.name}{' --centre' if centre else ''} --json\n"
-            f"embfilter-viz directions {view.model.name} --index {index} --top 12"
+            f"embfilter-viz spectrum {view.model_arguments}{' --centre' if centre else ''} --json\n"
+            f"embfilter-viz directions {view.model_arguments} --index {index} --top 12"
         ),
     )
 
@@ -102,9 +103,9 @@ def body(view: View) -> None:
 def _accuracy(spectrum, loaded: str) -> None:
     worst = spectrum.relative_error.max()
     st.caption(
-        f"{spectrum.d_vocab:,} × {spectrum.d_model} head, computed by way of {spectrum.route}; "
-        f"the least exact singular value is good to about {worst:.0e} of itself. "
-        f"Shaded: what the window drops. Loaded: {loaded}."
+        f"{spectrum.d_vocab:,} × {spectrum.d_model} head, computed by way of "
+        f"{spectrum.route}. The least exact singular value has a relative error of about "
+        f"{worst:.0e}. Shaded: the directions that the window drops. Loaded: {loaded}."
     )
 
 

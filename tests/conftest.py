@@ -1,13 +1,14 @@
 """A cache of its own for each test, and the two models that tests ask: a tiny one and the real."""
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from embfilter_viz.model import Model, open_model
-from embfilter_viz.models.sources import BUNDLED
+from embfilter_viz.models.sources.locate import BUNDLED
 from tests.environment import isolate
 from tests.models.tiny_checkpoints import write_checkpoint
 
@@ -15,20 +16,27 @@ from tests.models.tiny_checkpoints import write_checkpoint
 @pytest.fixture(autouse=True)
 def isolated(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """Give each test its own cache and nobody to talk to but this machine."""
+) -> Iterator[None]:
+    """Give each test its own cache and nobody to talk to but this machine.
+
+    A test that tries to fails, also where a library passes over that it could not.
+    """
     if request.node.get_closest_marker("real_model"):
+        yield
         return
     isolate(monkeypatch, tmp_path)
-    connect = socket.socket.connect
+    connect, others = socket.socket.connect, []
 
     def connect_here(self: socket.socket, address: Any) -> None:
         host = address[0] if isinstance(address, tuple) else "localhost"
         if host not in {"localhost", "127.0.0.1", "::1"}:
+            others.append(host)
             raise ConnectionRefusedError(f"a test must not reach {host}")
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", connect_here)
+    yield
+    assert others == []
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from embfilter_viz.paths import CACHE_VARIABLE
+from embfilter_viz.system.paths import CACHE_VARIABLE
 
-__all__ = ["isolate", "restore", "why_no_real_model"]
+__all__ = ["few_words", "isolate", "restore", "why_no_real_model"]
 
 NOWHERE = "http://127.0.0.1:9"
 """An address that refuses at once: the discard port of this machine."""
@@ -41,11 +41,27 @@ def restore(patch: pytest.MonkeyPatch) -> None:
             patch.delenv(name, raising=False)
 
 
+def few_words(patch: pytest.MonkeyPatch) -> None:
+    """Have English consist of its 2,000 most frequent words: counting all takes seconds a model."""
+    import wordfreq
+
+    words = _few_words()  # asked of what is replaced below
+    patch.setattr(wordfreq, "get_frequency_dict", lambda *_, **__: words)
+
+
+@cache
+def _few_words() -> dict[str, float]:
+    import wordfreq
+
+    words = wordfreq.top_n_list("en", 2000, wordlist="best")
+    return {word: wordfreq.word_frequency(word, "en", wordlist="best") for word in words}
+
+
 @cache
 def why_no_real_model() -> str | None:
     """Nothing once the bundled model is in the user's cache, fetched now if it was not there."""
     from embfilter_viz.errors import InputError
-    from embfilter_viz.models.sources import BUNDLED, locate
+    from embfilter_viz.models.sources.locate import BUNDLED, locate
 
     try:
         locate(BUNDLED)

@@ -19,18 +19,26 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from embfilter_viz import EmbedFilter, load_filter, open_model
+from embfilter_viz.analyses.claims import ORDER
 from embfilter_viz.analyses.geometry import geometry
-from embfilter_viz.analyses.lens import lens
+from embfilter_viz.analyses.lens import lens, lens_by_layer
+from embfilter_viz.analyses.lesson import lesson
+from embfilter_viz.analyses.methods import METHODS
+from embfilter_viz.analyses.pair import pair
+from embfilter_viz.analyses.position_lens import positions_report
 from embfilter_viz.analyses.propose import propose_window
+from embfilter_viz.analyses.reference import reference_of
+from embfilter_viz.analyses.relative_lens import relative_lens
 from embfilter_viz.cli import commands, main, options, tables
 from embfilter_viz.evaluation.tasks import COLUMNS_OF, KINDS, LIMITS
 from embfilter_viz.model import Model
-from embfilter_viz.models.devices import DEVICES, PRECISIONS
-from embfilter_viz.models.encoder import Encoder
-from embfilter_viz.models.prompts import PROMPTS
+from embfilter_viz.models.encoding.devices import DEVICES, PRECISIONS
+from embfilter_viz.models.encoding.encoder import Encoder
+from embfilter_viz.models.encoding.prompts import AVERAGED, PROMPTS, PUBLISHED
 from embfilter_viz.spectral.average_token import GAUGES
 from embfilter_viz.spectral.windows import BANDS, Window
-from tests.models.tiny_checkpoints import D_MODEL, D_VOCAB, one_thread
+from tests.models.tiny_checkpoints import D_MODEL, D_VOCAB, N_LAYERS, one_thread
+from tests.models.tiny_embedders import embedder, lender, theirs
 
 __all__ = ["one_thread"]
 
@@ -51,7 +59,9 @@ class Said:
 
     @property
     def json(self) -> Any:
-        assert (self.status, self.err) == (0, "")
+        assert self.status == 0, self.err
+        # Work that takes over a second tells of itself, and a busy machine takes that for anything.
+        assert all(line.startswith("… ") for line in self.err.splitlines()), self.err
         return json.loads(self.out, parse_constant=lambda name: pytest.fail(f"{name} in the JSON"))
 
     @property
@@ -59,10 +69,11 @@ class Said:
         """The one line, once it is known to be all there is."""
         assert self.status == 2, self.out
         assert self.out == ""
-        assert self.err.startswith("embfilter-viz: ")
-        assert self.err.endswith("\n")
-        assert self.err.count("\n") == 1
-        return self.err[len("embfilter-viz: ") : -1]
+        lines = [line for line in self.err.splitlines(keepends=True) if line[:2] != "… "]
+        assert len(lines) == 1, self.err
+        assert lines[0].startswith("embfilter-viz: ")
+        assert lines[0].endswith("\n")
+        return lines[0][len("embfilter-viz: ") : -1]
 
 
 Run = Callable[..., Said]
@@ -92,6 +103,12 @@ def run(
         return Said(left.value.code, captured.out, captured.err)
 
     return running
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model as sentence-transformers saves it."""
+    return embedder(tmp_path_factory.mktemp("trained"))
 
 
 @pytest.fixture
@@ -157,6 +174,8 @@ def test_spectroscopy(run: Run, tiny: Path, file: Path, gauge: str) -> None:
     )
     assert said["edge_to_bulk"]["low"] <= said["edge_to_bulk"]["high"]
     assert said["edge_to_bulk"]["ratio"] > 0
+    assert {"strong", "weak", "verdict", "n_permutations"} <= set(said["edge_to_bulk"])
+    assert {"random", "infrequent"} <= set(said["contrast"])
     assert (said["gauge"], said["frequencies"]["source"]) == (gauge, "corpus")
     assert [token["frequency_rank"] for token in said["frequent_tokens"]] == list(range(5))
     bands = run("spectroscopy", tiny, *options, "--bands", 4, "--json").json
@@ -175,6 +194,90 @@ def test_lens(run: Run, tiny: Path, model: Model, file: Path) -> None:
     assert all(set(token) >= TOKEN for side in ("raw", "filtered") for token in said[side])
     tau = run("lens", tiny, "the cat", "--tau", 4, "--frequencies", file, "--json").json
     assert tau["window"] == [12, 20]
+
+
+def test_lens_by_position(run: Run, tiny: Path, model: Model, file: Path) -> None:
+    asked = ("lens", tiny, "the cat", "--window", "3:20", "--positions", "--follow", "cat")
+    said = run(*asked, "--relative-to", file, "--json").json["positions"]
+    own = positions_report(
+        model, "the cat", "prompteol", Window(3, 20, D_MODEL), reference=reference_of(str(file)),
+        frequencies=model.frequencies("model"), follow="cat",
+    )  # fmt: skip
+    assert said == own.to_json()
+    cells = np.array(said["raw"]["rank"])
+    assert cells.shape == (N_LAYERS + 1, len(said["tokens"]))
+    assert said["follow"]["ranks"]["raw"] == cells[:, -1].tolist()
+    assert said["relative"]["top"][0][-1] is None, "PromptEOL ends alike for all texts"
+    words = " ".join(run(*asked, "--frequencies", file).out.split())
+    assert "By layer and token, filtered: after the last layer the filtered state" in words
+    refused = run("lens", tiny, "the cat", "--follow", "cat").complaint
+    assert refused == "--follow: a token is followed through a map; add --positions"
+
+
+def test_lens_relative_to_other_texts(run: Run, tiny: Path, model: Model, file: Path) -> None:
+    asked = ("lens", tiny, "the cat", "--prompt", "mean", "--window", "3:20", "--top", 6)
+    said = run(*asked, "--relative-to", file, "--layers", "--json").json
+    p, window = model.frequencies("model"), Window(3, 20, D_MODEL)
+    plain = lens(model, "the cat", "mean", window, top=6, frequencies=p)
+    own = relative_lens(model, "the cat", "mean", window, top=6, frequencies=p, layers=True,
+                        reference=reference_of(str(file)))  # fmt: skip
+    by_layer = lens_by_layer(model, model.layers("the cat", "mean"), window, frequencies=p)
+    assert said == {**plain.to_json(), "layers": by_layer.to_json(), **own.to_json()}
+    for side in ("relative", "relative_filtered"):
+        assert [set(token) for token in said[side]] == [TOKEN] * 6
+    assert said["reference"]["name"] == "texts.txt"
+    assert set(said["own_tokens"]["median_rank"]) == set(said["over_texts"]["median_rank"])
+    without = run(*asked, "--json").json
+    assert {"relative", "layers", "own_tokens"} & set(without) == set()
+    lines = run(*asked, "--relative-to", file, "--layers").out
+    assert "With the mean of 11 texts of texts.txt removed:" in lines
+    assert own.own.sentence.split(";")[0][:40] in " ".join(lines.split())
+    assert len(re.findall(r"^ +layer ", lines, re.MULTILINE)) == 2
+
+
+def test_pair(run: Run, tiny: Path, model: Model, file: Path) -> None:
+    window = ("--window", "3:20", "--prompt", "mean", "--relative-to", file)
+    said = run("pair", tiny, "the cat", "a dog", *window, "--top", 4, "--json").json
+    own = pair(
+        model, ("the cat", "a dog"), "mean", Window(3, 20, D_MODEL), top=4,
+        reference=reference_of(str(file)), frequencies=model.frequencies("model"),
+    )  # fmt: skip
+    assert said == own.to_json()
+    # One of the twelve stands there twice, and one is compared.
+    assert said["reference"] == {"name": "texts.txt", "n_texts": 10, "left_out": 1}
+    kinds = {"raw", "filtered", "mean_removed", "filtered_mean_removed"}
+    assert set(said["cosine"]) == set(said["percentile"]) == kinds
+    assert sum(said["contributions"]) == pytest.approx(said["cosine"]["raw"])
+    for words in (said, said["filtered_words"]):
+        for kind in ("shared", "first_only", "second_only"):
+            assert [set(token) for token in words[kind]] == [TOKEN] * 4
+    assert "matrix" not in said
+    three = run("pair", tiny, "the cat", "a dog", "a hen", *window, "--top", 4, "--json").json
+    assert np.shape(three["matrix"]["raw"]) == (3, 3)
+    lines = run("pair", tiny, "the cat", "a dog", "a hen", *window).out
+    assert "What follows is about the first two texts." in lines
+    for number in (three["cosine"]["raw"], three["bands"][0]["contribution"]):
+        assert re.search(f"{number:.3f}", lines), number
+    many = run("pair", tiny, *(f"text {i}" for i in range(16)), *window).out
+    assert "do not fit here; --json has them" in many
+
+
+def test_lesson(run: Run, tiny: Path, model: Model, tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.html"
+    asked = ("lesson", tiny, "the cat", "a dog", "--window", "3:20")
+    said = run(*asked, "-o", sheet, "--json").json
+    own = lesson(model, ("the cat", "a dog"), "mean", Window(3, 20, D_MODEL))
+    assert said == own.to_json()
+    assert len(said["answers"]) == len(said["seen"]) == 7
+    assert said["worth"]["n_pairs"] == 160
+    page = sheet.read_text(encoding="utf-8")
+    assert "Seven steps on" in page
+    lines = run(*asked).out
+    for number in range(1, 8):
+        assert f"{number}. " in lines
+    sheet.write_text("mine", encoding="utf-8")
+    assert "no export of ours" in run(*asked, "-o", sheet).err
+    assert sheet.read_text(encoding="utf-8") == "mine"
 
 
 def test_geometry(run: Run, tiny: Path, model: Model, file: Path) -> None:
@@ -277,11 +380,96 @@ def test_an_absent_device_is_one_line_before_anything_is_fetched(run: Run) -> No
         assert f"device '{absent}': not present" in complaint
 
 
+@pytest.fixture(scope="module")
+def lent(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """An embedder without a head whose tokenizer ends texts with </s>, and a model that has one."""
+    folder = tmp_path_factory.mktemp("lent")
+    return embedder(folder), lender(folder)
+
+
+def test_a_head_is_lent_to_a_model_without_one_and_named(
+    run: Run, lent: tuple[Path, str], file: Path, tmp_path: Path
+) -> None:
+    model, other = lent
+    assert "name a model of the same width and tokens that lends its head (--head-from)" in (
+        run("spectrum", model).complaint
+    )
+    plain = run("spectrum", other, "--json").json
+    said = run("spectrum", model, "--head-from", other, "--json").json
+    assert said["singular_values"] == plain["singular_values"]
+    assert (said["head_from"], "head_from" in plain) == (other, False)
+    assert said["loaded"]["sentence"].endswith(f"the head of {other} alone")
+    words = run("directions", model, "--index", 0, "--head-from", other).out
+    assert words.endswith(f"The head of {other} is used, because {model} has none of its own.\n")
+    out = tmp_path / "a.safetensors"
+    run("export", model, "--head-from", other, "--format", "filter", "-o", out)
+    assert load_filter(out).metadata["head_from"] == "lender"
+    page = tmp_path / "a.html"
+    asked = ("--format", "report", "--texts", file, "-o", page, "--prompt", "published")
+    assert run("export", model, "--head-from", other, *asked).status == 0
+    written = page.read_text(encoding="utf-8")
+    assert "<th>Head lent by</th><td>lender</td>" in written
+    assert str(Path(other).parent) not in written
+    runs = ["--run", model, "published", "raw", "--run", other, "prompteol", "2"]
+    both = run("compare", "demo", "--task", "pairs", *runs, "--head-from", other, "--json").json
+    assert both["head_from"] == other
+    complaint = run(
+        "compare", "demo", "--task", "pairs", *runs[-4:], *runs[-4:], "--head-from", other
+    )
+    assert "each model has a head of its own" in complaint.complaint
+
+
+def test_a_run_is_compared_with_a_model_trained_for_embeddings(
+    run: Run, tiny: Path, trained: Path
+) -> None:
+    asked = ("compare", "demo", "--task", "pairs", "--run", tiny, "mean", "2")
+    found = run(*asked, "--yardstick", trained, "--json").json
+    assert found["second"]["trained_for_embeddings"] is True
+    assert found["second"]["dims"] == 32
+    assert f"{trained}, trained for embeddings" in found["sentence"]
+    assert "given 1 times; give the two runs" in run(*asked).complaint
+    assert "no modules.json" in run(*asked, "--yardstick", tiny).complaint
+
+
+def test_an_embedder_is_read_as_it_is_published(
+    run: Run, lent: tuple[Path, str], tiny: Path, file: Path, tmp_path: Path
+) -> None:
+    model, other = lent
+    out = tmp_path / "out.npy"
+    asked = ("embed", model, file, "--head-from", other, "--raw", "-o", out, "--json")
+    said = run(*asked, "--prompt", "published").json
+    assert (said["prompt"], said["truncated"]) == ("published", 0)
+    np.testing.assert_allclose(np.load(out), theirs(model, TEXTS), atol=1e-5)
+    assert "prompt published: it has no modules.json" in (
+        run("embed", tiny, file, "--prompt", "published", "-o", out).complaint
+    )
+
+
+@pytest.mark.parametrize("prompt", ["mean", "last", "prompteol", "published"])
+def test_a_token_that_the_tokenizer_adds_at_the_end_is_told_where_it_is_not_read(
+    run: Run, lent: tuple[Path, str], prompt: str
+) -> None:
+    model, other = lent
+    asked = ("lens", model, "the cat", "--head-from", other, "--prompt", prompt, "--json")
+    said = run(*asked)
+    told = json.loads(said.out).get("unread_tokens")
+    if prompt in ("prompteol", "published"):
+        assert (said.err, told) == ("", None)
+        return
+    sentence = (
+        "The prompts mean and last read a text without the token </s> that this model's tokenizer "
+        "adds at its end, and the prompt published reads it."
+    )
+    assert told == [{"model": str(model), "tokens": ["</s>"], "sentence": sentence}]
+    assert said.err == f"embfilter-viz: {model}: {sentence}\n"
+
+
 def test_names_that_help_spells_out_are_the_librarys() -> None:
-    assert tuple(PROMPTS) == options.PROMPTS
+    assert (*PROMPTS, *AVERAGED, PUBLISHED.name) == options.PROMPTS
     assert (DEVICES, PRECISIONS) == (options.DEVICES, options.PRECISIONS)
     assert GAUGES == options.GAUGES
     assert tuple(BANDS) == options.REMOVALS
+    assert tuple(METHODS) == options.METHODS
     assert tuple(KINDS) == tuple(COLUMNS_OF) == tuple(LIMITS) == options.TASKS
 
 
@@ -368,6 +556,9 @@ def test_a_cancelled_embed_leaves_the_old_file_and_no_other(
         ["spectroscopy", "MODEL", "--top", 5, "--bands", 3],
         ["lens", "MODEL", "the cat"],
         ["lens", "MODEL", "the cat", "--remove", "optimal"],
+        ["lens", "MODEL", "the cat", "--relative-to", "FILE", "--layers"],
+        ["pair", "MODEL", "the cat", "a dog", "stars", "--relative-to", "FILE"],
+        ["lesson", "MODEL", "the cat", "a dog"],
         ["geometry", "MODEL", "FILE"],
         ["propose", "MODEL"],
     ],
@@ -425,13 +616,20 @@ BAD: list[tuple[list[object], str]] = [
     (["spectroscopy", "MODEL", "--frequencies", "FILE", "--alpha", 0], r"α = 0: .*log 0"),
     (["spectroscopy", "MODEL", "--frequencies", "FILE", "--alpha", -1], r"α = -1: .*at least 0"),
     (["spectroscopy", "MODEL", "--frequencies", "FILE", "--alpha", "nan"], r"α = nan"),
-    (["spectroscopy", "MODEL", "--frequencies", "FILE", "--top", 200], r"top 200: .*1 to 128"),
-    (["spectroscopy", "MODEL", "--frequencies", "FILE", "--top", 1], r"at least 2.*got 1"),
+    (["spectroscopy", "MODEL", "--frequencies", "FILE", "--top", 200], r"top 200: .*2 to 128"),
+    (["spectroscopy", "MODEL", "--frequencies", "FILE", "--top", 1], r"top 1: .*2 to 128"),
     (["spectroscopy", "MODEL", "--frequencies", "FILE", "--bands", 33], r"33"),
     (["spectroscopy", "MODEL", "--bands", 0], r"'--bands': 0 is not in the range"),
     (["spectroscopy", "MODEL", "--seed", -1], r"'--seed': -1 is not in the range"),
     (["lens", "MODEL", ""], r"empty"),
     (["lens", "MODEL", " \n\t"], r"empty"),
+    (["pair", "MODEL"], r"Missing argument 'TEXT TEXT \[TEXT...\]'"),
+    (["pair", "MODEL", "a"], r"two texts are needed, and one was given; give two, each in quotes"),
+    (["pair", "MODEL", *"a" * 31], r"from 2 to 30 can be compared; 31 were given"),
+    (["pair", "MODEL", "a", " "], r"text 2 of 2 is empty"),
+    (["lens", "MODEL", "a", "--relative-to", "no.txt"], r"no\.txt: cannot be read"),
+    (["pair", "MODEL", "a", "b", "--relative-to", "no.txt"], r"no\.txt: cannot be read"),
+    (["pair", "MODEL", "a", "b", "--top", 0], r"Invalid value for '--top'"),
     (["lens", "MODEL", "a", "--prompt", "poem"], r"'poem' is not one of 'prompteol', 'echo'"),
     (["lens", "MODEL", "a", "--remove", "all"], r"'all' is not one of 'embedfilter'"),
     (["lens", "MODEL", "a", "--tau", 0], r"tau must be a number from 1 to 32.*got 0"),
@@ -468,6 +666,18 @@ BAD: list[tuple[list[object], str]] = [
     (["export", "MODEL", "--format", "filter", "-o", "OUT"], r"name it out\.npy\.safetensors"),
     (["export", "MODEL", "--format", "filter", "-o", "no/a.safetensors"], r"there is no folder no"),
     (["export", "MODEL", "--format", "faiss", "--texts", "FILE", "-o", "a.vt"], r"--texts: only"),
+    (
+        ["export", "MODEL", "--format", "filter", "--method", "z-score", "-o", "a.safetensors"],
+        r"--method z-score: it learns from texts; name yours with --calibrate FILE",
+    ),
+    (
+        ["export", "MODEL", "--format", "filter", "--calibrate", "demo", "-o", "a.safetensors"],
+        r"--calibrate: embedfilter learns from no texts; drop it",
+    ),
+    (
+        ["export", "MODEL", "--format", "report", "--method", "pca", "-o", "a.html"],
+        r"--method: the report is of a window",
+    ),
     (
         ["export", "MODEL", "--format", "filter", "--dtype", "bfloat16", "-o", "a.safetensors"],
         r"--dtype bfloat16: only --format report .*, filter is float32",
@@ -581,20 +791,20 @@ def test_text_that_is_no_unicode_is_one_line(run: Run, tiny: Path) -> None:
 
 
 def test_a_fault_of_ours_keeps_its_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from embfilter_viz.models import sources
+    from embfilter_viz.models.sources import known
 
-    monkeypatch.setattr(sources, "known_models", lambda: 1 / 0)
+    monkeypatch.setattr(known, "known_models", lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         main(["models"])
 
 
 def test_a_cancel_is_no_fault(run: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from embfilter_viz.models import sources
+    from embfilter_viz.models.sources import known
 
     def stopped() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sources, "known_models", stopped)
+    monkeypatch.setattr(known, "known_models", stopped)
     assert run("models").complaint == "stopped; what was finished is kept"
 
 
@@ -837,10 +1047,80 @@ def test_sweep_prints_the_contract(run: Run, tiny: Path, tmp_path: Path) -> None
     assert all({"l", "r", "tau", "score", "low", "high"} <= set(one) for one in said["windows"])
     assert said["baselines"] == {}
     assert said["best"]["chosen_on"]["n_units"] + said["best"]["reported_on"]["n_units"] == 12
+    assert {one["tau_asked"] for one in said["windows"]} == {None}
     shown = run("sweep", str(tiny), str(file), "--task", "sts", *named, "--prompt", "mean",
-                "--taus", "1,2", "--no-baselines").out  # fmt: skip
+                "--taus", "1.25,2", "--no-baselines").out  # fmt: skip
     assert "of 2 windows" in shown
     assert "8:24" in shown
+    assert "1.25 (1.2800)" in shown
+
+
+def test_sweep_echoes_the_taus_asked_for(run: Run, tiny: Path) -> None:
+    said = run("sweep", str(tiny), "demo", "--task", "sts", "--prompt", "mean", "--limit", "20",
+               "--taus", "1.25,2", "--no-baselines", "--json").json  # fmt: skip
+    found = [(one["tau_asked"], one["tau"]) for one in said["windows"]]
+    assert found == [(1.25, 32 / 25), (2.0, 2.0)]
+    assert said["best"]["tau_asked"] in (1.25, 2.0)
+    assert said["highest"]["tau_asked"] in (1.25, 2.0)
+
+
+def test_export_takes_a_method_away_with_what_it_learnt_from(
+    run: Run, tiny: Path, model: Model, tmp_path: Path
+) -> None:
+    mine, out = tmp_path / "mine.txt", tmp_path / "method.safetensors"
+    lines = [f"{i} of {i * i}" for i in range(20)]
+    mine.write_text("\n".join([*lines, lines[0]]))
+    asked = ("export", tiny, "--format", "filter", "--method", "window+mean-subtraction",
+             "--calibrate", mine, "--prompt", "mean", "--window", "3:20", "-o", out)  # fmt: skip
+    said = run(*asked, "--json").json
+    assert said.items() >= {
+        "method": "window+mean-subtraction", "window": [3, 20], "dimensions": 17,
+        "calibration": "20 texts of mine.txt",
+    }.items()  # fmt: skip
+    E = model.encode(TEXTS, "mean").astype(np.float64)
+    mean = model.encode(lines, "mean").astype(np.float64).mean(axis=0)
+    V = model.spectrum.V[:, 3:20].astype(np.float64)
+    np.testing.assert_allclose(load_filter(out).transform(E), (E - mean) @ V, atol=1e-5)
+    shown = run(*asked).out
+    assert "window+mean-subtraction, 32 numbers in, 17 out, learnt from 20 texts of m" in shown
+
+
+def test_leaderboard_prints_the_contract(run: Run, tiny: Path, tmp_path: Path) -> None:
+    file, mine = tmp_path / "pairs.csv", tmp_path / "mine.txt"
+    pairs = [f"the cat {i} sat,a dog {i % 9} ran,{i % 4}" for i in range(30)]
+    file.write_text("\n".join(["sentence1,sentence2,score", *pairs]), encoding="utf-8")
+    mine.write_text("\n".join([f"{i} of {i * i}" for i in range(20)] + ["the cat 3 sat"]))
+    asked = (tiny, file, "--task", "sts", "--prompt", "mean", "--calibrate", mine,
+             "--methods", "z-score, whitening,random-subspace")  # fmt: skip
+    said = run("leaderboard", *asked, "--json").json
+    assert said["calibration"] == "20 texts of mine.txt, 1 more left out because the task has it"
+    rows = {one["name"]: one for one in said["methods"]}
+    assert set(rows) == {"raw", "embedfilter", "z-score", "whitening", "random-subspace"}
+    values = [one["score"]["value"] for one in said["methods"]]
+    assert values == sorted(values, reverse=True)
+    assert rows["z-score"]["calibration"] == said["calibration"]
+    assert rows["random-subspace"]["calibration"] is None
+    assert rows["raw"]["to_raw"] is rows["embedfilter"]["to_window"] is None
+    gap = rows["z-score"]["score"]["value"] - rows["raw"]["score"]["value"]
+    assert rows["z-score"]["to_raw"]["value"] == pytest.approx(gap)
+    shown = run("leaderboard", *asked).out
+    assert "What learns did so from 20 texts of mine.txt" in shown
+    assert "the mean of 20 draws" in shown
+    assert re.search(r"^  z-score +32 +", shown, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--methods", "whitenning"), "--methods whitenning: unknown; take some of embedfilter,"),
+        (("--tau", "0.5"), "tau must be a number from 1 to 32"),
+        (("--calibrate", "no-such.txt"), "no-such.txt: cannot be read"),
+    ],
+)
+def test_leaderboard_refuses_in_one_line(run: Run, tiny: Path, arguments: tuple[str, ...],
+                                         words: str) -> None:  # fmt: skip
+    said = run("leaderboard", str(tiny), "demo", "--task", "sts", *arguments)
+    assert words in said.complaint
 
 
 @pytest.mark.parametrize(
@@ -855,3 +1135,56 @@ def test_sweep_refuses_in_one_line(run: Run, tiny: Path, arguments: tuple[str, .
                                    words: str) -> None:  # fmt: skip
     said = run("sweep", str(tiny), "demo", "--task", "sts", "--no-baselines", *arguments)
     assert words in said.complaint
+
+
+def test_claims_prints_the_contract(run: Run, tiny: Path, tmp_path: Path) -> None:
+    file = tmp_path / "pairs.csv"
+    rows = [f"the cat {i} sat,a dog {i} ran,{i % 4}" for i in range(20)]
+    file.write_text("\n".join(["sentence1,sentence2,score", *rows]), encoding="utf-8")
+    said = run("claims", str(tiny), str(file), "--prompt", "mean", "--json")
+    assert said.status == 0
+    record = json.loads(said.out)
+    assert [one["claim"] for one in record["claims"]] == list(range(1, 13))
+    assert {one["verdict"] for one in record["claims"]} <= {"holds", "fails", "not decided"}
+    assert record["data"][0]["kind"] == "sts"
+    by_number = {one["claim"]: one for one in record["claims"]}
+    assert by_number[2]["low"] < by_number[2]["value"] < by_number[2]["high"]
+    assert by_number[2]["control"]["name"].endswith("97.5 % point")
+    assert not by_number[7]["measured"]
+    assert by_number[7]["value"] is None
+    assert [line for line in said.err.splitlines() if line.startswith("claim ")] == [
+        f"claim {number}: {by_number[number]['verdict']}" for number in ORDER
+    ]
+    shown = run("claims", str(tiny), str(file), "--prompt", "mean").out
+    for one in record["claims"]:
+        assert f"{one['verdict'].upper()}: {one['title']}" in shown
+    assert "Rule: Holds if" in shown
+
+
+def test_claims_reads_what_a_file_is_for_from_its_columns(
+    run: Run, tiny: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "topics.csv"
+    rows = [f"a text about number {i},{'ab'[i % 2]}" for i in range(12)]
+    file.write_text("\n".join(["text,label", *rows]), encoding="utf-8")
+    record = json.loads(run("claims", str(tiny), str(file), "--prompt", "mean", "--json").out)
+    assert record["data"][0]["kind"] == "classification"
+    file.write_text("one\ntwo\n", encoding="utf-8")
+    said = run("claims", str(tiny), str(file), "--prompt", "mean")
+    assert "topics.csv" in said.complaint
+    assert "or name what the file is for: sts, retrieval" in said.complaint
+
+
+def test_early_layers_are_translated(run: Run, tiny: Path) -> None:
+    asked = ("lens", tiny, "a cat sat", "--prompt", "mean", "--translate", "demo")
+    found = run(*asked, "--json").json
+    layers = len(found["translators"]["plain_bits"])
+    assert len(found["translated_layers"]["raw"]) == layers + 1
+    assert found["translators"]["n_tested"] == 96
+    # The last layer is translated by nothing: it reads as the embedding does.
+    assert [t["id"] for t in found["translated_layers"]["raw"][-1]][:3] == [
+        t["id"] for t in found["raw"]
+    ][:3]
+    said = run(*asked).out
+    assert "Fitted on" in said
+    assert "translated" in said

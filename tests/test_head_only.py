@@ -11,8 +11,9 @@ from embfilter_viz import open_model
 from embfilter_viz.analyses.spectroscopy import spectroscopy
 from embfilter_viz.analyses.spectrum import describe_direction
 from embfilter_viz.model import Model
-from embfilter_viz.models import fingerprints, tensors, unembedding
-from embfilter_viz.models.tensors import StoredRows
+from embfilter_viz.models.formats import fingerprints, tensors
+from embfilter_viz.models.formats.tensors import StoredRows
+from embfilter_viz.models.head import unembedding
 from tests.models.tiny_checkpoints import D_MODEL, D_VOCAB
 
 HEAD_BYTES = D_VOCAB * D_MODEL * 4

@@ -9,7 +9,7 @@ import pytest
 
 from embfilter_viz.errors import Cancelled, InputError
 from embfilter_viz.jobs import KEEP_ENDED, Job, Jobs, words_for_seconds
-from embfilter_viz.progress import Progress
+from embfilter_viz.system.progress import Progress
 
 SOON = 5.0
 """Seconds after which a test gives up on an event that comes in milliseconds."""
@@ -90,7 +90,7 @@ def test_cancel_is_heard_at_the_next_report() -> None:
     jobs = Jobs(1)
     job = started(jobs, work)
     work.step()
-    jobs.leave("me", "k")
+    jobs.cancel("me", "k")
     assert job.stopping
     work.release()
     with pytest.raises(Cancelled):
@@ -99,30 +99,87 @@ def test_cancel_is_heard_at_the_next_report() -> None:
     assert job.done == 1
 
 
-def test_a_shared_job_goes_on_until_its_last_owner_leaves() -> None:
+def test_a_shared_job_goes_on_until_its_last_owner_cancels() -> None:
     work = Steps()
     jobs = Jobs(2)
     job = started(jobs, work, "me")
     assert started(jobs, work, "you") is job
-    jobs.leave("me")
+    jobs.cancel("me", "k")
+    assert job.quitters == {"me"}  # whose page says so at once
     work.step()
     assert job.running
     assert not job.stopping
-    jobs.leave("you")
+    jobs.cancel("you", "k")
     work.release()
     with pytest.raises(Cancelled):
         job.wait(SOON)
     assert work.runs == 1
 
 
-def test_who_never_asked_cannot_stop_it() -> None:
+def test_who_cancelled_can_wait_again() -> None:
     work = Steps()
     jobs = Jobs(1)
     job = started(jobs, work, "me")
-    jobs.leave("stranger")
-    jobs.leave("me", "another key")
+    started(jobs, work, "you")
+    jobs.cancel("me", "k")
+    assert jobs.start("k", "Working", work, owner="me") is job
+    assert job.quitters == set()
+    jobs.cancel("you", "k")
     work.step(3)
     assert job.wait(SOON) == "done"
+
+
+def test_what_one_reader_cancelled_stays_so_for_them_when_another_begins_it_again() -> None:
+    work, again = Steps(), Steps()
+    jobs = Jobs(2)
+    started(jobs, work, "me")
+    jobs.cancel("me", "k")
+    new = started(jobs, again, "you")
+    assert (new.owners, new.quitters) == ({"you"}, {"me"})
+    work.release()
+    again.step(3)
+    assert new.wait(SOON) == "done"
+
+
+def test_a_session_that_ends_stops_nothing() -> None:
+    work = Steps()
+    jobs = Jobs(2)
+    job = started(jobs, work, "me")
+    jobs.gone("me")
+    work.step()
+    assert (job.running, job.stopping, job.owners) == (True, False, set())
+    assert started(jobs, work, "next") is job
+    jobs.gone("another")
+    work.step(2)
+    assert job.wait(SOON) == "done"
+    assert work.runs == 1
+
+
+def test_who_is_left_when_the_others_are_gone_can_stop_it() -> None:
+    work = Steps()
+    jobs = Jobs(1)
+    job = started(jobs, work, "me")
+    started(jobs, work, "gone")
+    jobs.gone("gone")
+    jobs.cancel("me", "k")
+    assert job.stopping
+    work.release()
+    with pytest.raises(Cancelled):
+        job.wait(SOON)
+
+
+def test_who_asks_for_other_work_stops_only_what_nobody_else_waits_for() -> None:
+    work = Steps()
+    jobs = Jobs(1)
+    job = started(jobs, work, "me")
+    jobs.leave("stranger", "k")
+    jobs.leave("me", "another key")
+    assert not job.stopping
+    jobs.leave("me", "k")
+    assert (job.stopping, job.quitters) == (True, set())
+    work.release()
+    with pytest.raises(Cancelled):
+        job.wait(SOON)
 
 
 def test_failure_is_kept_as_one_line() -> None:
@@ -203,7 +260,7 @@ def test_work_that_ends_before_it_hears_the_cancel_keeps_its_result() -> None:
     jobs = Jobs(1)
     job = jobs.start("k", "Working", deaf, owner="me")
     assert asked.wait(SOON)
-    jobs.leave("me")
+    jobs.cancel("me", "k")
     go_on.set()
     assert job.wait(SOON) == "done"
     assert jobs.start("k", "Working", deaf, owner="me") is job

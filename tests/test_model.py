@@ -12,9 +12,9 @@ import pytest
 from embfilter_viz import open_model
 from embfilter_viz.errors import Cancelled, InputError
 from embfilter_viz.model import FREQUENCY_SOURCES, Model, digest_of_texts
-from embfilter_viz.models import backbone
-from embfilter_viz.models.encoder import Encoder
-from embfilter_viz.models.prompts import PROMPTS
+from embfilter_viz.models.encoding import backbone
+from embfilter_viz.models.encoding.encoder import Encoder
+from embfilter_viz.models.encoding.prompts import PROMPTS
 from embfilter_viz.store import text_key
 from tests.models.tiny_checkpoints import D_MODEL, D_VOCAB, N_LAYERS, one_thread
 
@@ -83,8 +83,8 @@ def test_reopening_a_known_spectrum_reads_neither_rows_nor_tokenizer(
     def untouched(*arguments: object) -> None:
         raise AssertionError(f"read {arguments}")
 
-    monkeypatch.setattr("embfilter_viz.models.tensors._raw", untouched)
-    monkeypatch.setattr("embfilter_viz.models.vocabulary._open_tokenizer", untouched)
+    monkeypatch.setattr("embfilter_viz.models.formats.tensors._raw", untouched)
+    monkeypatch.setattr("embfilter_viz.models.head.vocabulary._open_tokenizer", untouched)
     np.testing.assert_array_equal(open_model(str(tiny)).spectrum.V, expected.V)
     with pytest.raises(AssertionError):
         _ = open_model(str(tiny)).vocabulary
@@ -104,7 +104,7 @@ def test_unknown_model_is_one_line() -> None:
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_encode_is_the_encoders_in_the_order_of_the_texts(tiny_model: Model, prompt: str) -> None:
     found = tiny_model.encode(TEXTS, prompt)
-    alone = Encoder(tiny_model.checkpoint).encode(TEXTS, prompt)
+    alone = Encoder(tiny_model.checkpoint.outline).encode(TEXTS, prompt)
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, alone)
     np.testing.assert_array_equal(tiny_model.encode(TEXTS[::-1], prompt), alone[::-1])
@@ -203,12 +203,12 @@ def test_a_cancelled_encode_keeps_what_was_finished_and_resumes(
     rows = model.encode(texts, progress=resumed)
     assert forwards.sequences == len(texts)
     assert resumed.told[0][1] >= finished
-    alone = Encoder(model.checkpoint).encode(texts)
+    alone = Encoder(model.checkpoint.outline).encode(texts)
     assert np.abs(rows - alone).max() <= 1e-5 * np.abs(alone).max()
 
 
 def test_four_threads_get_the_same_rows(tiny_model: Model) -> None:
-    alone = Encoder(tiny_model.checkpoint).encode(TEXTS, "mean")
+    alone = Encoder(tiny_model.checkpoint.outline).encode(TEXTS, "mean")
     together = threading.Barrier(4)
 
     def ask(turn: int) -> np.ndarray:
@@ -308,6 +308,31 @@ def test_layers_end_in_the_embedding(tiny_model: Model) -> None:
     np.testing.assert_allclose(layers[-1], tiny_model.encode(TEXTS[:1])[0], rtol=1e-4, atol=1e-5)
 
 
+def test_means_of_layers_are_those_of_the_texts_read_one_by_one(
+    tiny_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [*TEXTS, TEXTS[0]]  # one of them twice
+    for prompt in ("prompteol", "mean"):
+        found = tiny_model.layer_means(texts, prompt)
+        expected = np.mean([tiny_model.layers(text, prompt) for text in texts], axis=0)
+        assert found.shape == (N_LAYERS + 1, D_MODEL)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    monkeypatch.setattr(Encoder, "layer_means", lambda *_, **__: 1 / 0)
+    assert np.array_equal(tiny_model.layer_means(texts, "mean"), found), "kept in the store"
+    with pytest.raises(ZeroDivisionError):
+        tiny_model.layer_means(texts[:2], "mean")
+
+
+def test_means_of_layers_tell_how_far_they_are_and_can_be_stopped(tiny_model: Model) -> None:
+    listener = Listener()
+    tiny_model.layer_means(TEXTS, "mean", progress=listener)
+    assert ("Reading texts, layer by layer", len(TEXTS), len(TEXTS), "texts") in listener.told
+    with pytest.raises(Cancelled):
+        tiny_model.layer_means(TEXTS, "last", progress=Listener(lambda done: done > 0))
+    with pytest.raises(InputError, match="at least one"):
+        tiny_model.layer_means([], "mean")
+
+
 # -- spectrum and frequencies -----------------------------------------------------------------
 
 
@@ -405,8 +430,9 @@ def test_the_average_token_is_kept_by_gauge_and_frequencies(tiny_model: Model) -
     assert tiny_model.average_token(first) is kept
     assert tiny_model.average_token(first, "invariant").gauge == "invariant"
     assert not np.allclose(tiny_model.average_token(other).h, kept.h)
-    W_U, p = tiny_model.unembedding.W_U.astype(float), first.p
-    np.testing.assert_allclose(kept.h, np.linalg.lstsq(W_U, np.log(p), rcond=None)[0], atol=1e-4)
+    W_U, target = tiny_model.unembedding.W_U.astype(float), np.log(first.p)
+    target -= target.mean()  # the centred gauge, by default
+    np.testing.assert_allclose(kept.h, np.linalg.lstsq(W_U, target, rcond=None)[0], atol=1e-4)
 
 
 def test_an_opened_model_remembers_only_so_much(tiny_model: Model) -> None:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from embfilter_viz.data import demo_texts, paper_table
+from embfilter_viz.data import paper_table
 from embfilter_viz.errors import InputError
-from embfilter_viz.evaluation.task import Task
-from embfilter_viz.evaluation.tasks import demo_task
 from embfilter_viz.spectral.baselines import (
+    RANDOM_SUBSPACES,
     AllButTheTop,
     MeanRemoval,
     RandomCoordinates,
@@ -26,14 +25,12 @@ from embfilter_viz.spectral.spectrum import Spectrum
 __all__ = [
     "BASELINES",
     "SEEDS",
-    "Calibration",
     "Variant",
-    "calibration_for",
     "paper_ablation",
     "variants",
 ]
 
-SEEDS = 5
+SEEDS = RANDOM_SUBSPACES
 """Draws of each random control."""
 
 BASELINES = (
@@ -54,16 +51,6 @@ _PAPER_COLUMNS = {
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """Texts that mean removal, all-but-the-top and whitening learn from."""
-
-    texts: tuple[str, ...]
-    """(n,) distinct texts."""
-    name: str
-    """Which they are, in words for a caption."""
-
-
-@dataclass(frozen=True)
 class Variant:
     """One baseline with its filters, more than one where chance has a part."""
 
@@ -81,25 +68,16 @@ class Variant:
     """Why it could not be made."""
 
 
-def calibration_for(task: Task) -> Calibration:
-    """Our own demo texts, less those that the task is scored on.
-
-    >>> from embfilter_viz.evaluation.tasks import demo_task
-    >>> calibration_for(demo_task("classification")).name
-    '680 of our demo texts, none of them in the task'
-    """
-    pool = dict.fromkeys(
-        [*demo_texts().texts, *demo_task("retrieval").texts, *demo_task("sts").texts]
-    )
-    own = set(task.texts)
-    texts = tuple(text for text in pool if text not in own)
-    return Calibration(texts, f"{len(texts)} of our demo texts, none of them in the task")
-
-
 def variants(
-    spectrum: Spectrum, k: int, calibration: np.ndarray, name: str, shifts: np.ndarray
+    spectrum: Spectrum,
+    k: int,
+    calibration: np.ndarray,
+    name: str,
+    shifts: np.ndarray,
+    *,
+    names: Sequence[str] = BASELINES,
 ) -> Iterator[Variant]:
-    """Every baseline at k dimensions; mean removal and all-but-the-top keep their own number.
+    """Baselines at k dimensions; mean removal and all-but-the-top keep their own number.
 
     Args:
         spectrum: of the head.
@@ -107,35 +85,50 @@ def variants(
         calibration: (n, d) raw embeddings of the calibration texts.
         name: which texts those are.
         shifts: (d,) logit shifts Δπ, for ``optimal``.
+        names: which of :data:`BASELINES`.
+
+    Returns:
+        the baselines one by one, ready to be scored.
     """
-    d = spectrum.d_model
-    learning: tuple[tuple[str, Filter, int], ...] = (
-        ("mean removal", MeanRemoval(), d),
-        ("all-but-the-top", AllButTheTop(), d),
-        ("whitening", Whitening(k=k), k),
-    )
-    for title, one, dims in learning:
-        fitted: tuple[Filter, ...] = ()
-        refusal = None
-        try:
-            fitted = (one.fit(calibration),)
-        except InputError as error:
-            refusal = str(error)
-        yield Variant(title, one.removes, dims, name, fitted, refusal)
-    yield _plain("truncation", Truncation(k=k), k)
-    chance = {
-        "random coordinates": [RandomCoordinates(k=k, seed=seed) for seed in range(SEEDS)],
-        "random subspace": [RandomSubspace(k=k, seed=seed) for seed in range(SEEDS)],
+    learning: dict[str, tuple[Filter, int]] = {
+        "mean removal": (MeanRemoval(), spectrum.d_model),
+        "all-but-the-top": (AllButTheTop(), spectrum.d_model),
+        "whitening": (Whitening(k=k), k),
     }
-    for title, drawn in chance.items():
-        yield Variant(title, drawn[0].removes, k, None, tuple(drawn))
-    for title in ("dominant", "secondary", "bulk"):
-        yield _plain(title, BandFilter(spectrum, title, k=k), k)
-    yield _plain("optimal", BandFilter(spectrum, "optimal", k=k, shifts=shifts), k)
+    chance = {"random coordinates": RandomCoordinates, "random subspace": RandomSubspace}
+    for title in names:
+        if title in learning:
+            yield _learnt(title, *learning[title], calibration, name)
+        elif title in chance:
+            drawn = tuple(chance[title](k=k, seed=seed) for seed in range(SEEDS))
+            yield Variant(title, drawn[0].removes, k, None, drawn)
+        else:
+            one = Truncation(k=k) if title == "truncation" else BandFilter(
+                spectrum, title, k=k, shifts=shifts if title == "optimal" else None
+            )  # fmt: skip
+            yield Variant(title, one.removes, k, None, (one,))
 
 
-def _plain(name: str, one: Filter, k: int) -> Variant:
-    return Variant(name, one.removes, k, None, (one,))
+def _learnt(title: str, one: Filter, dims: int, calibration: np.ndarray, name: str) -> Variant:
+    """A method fitted to the calibration embeddings, or why it could not be.
+
+    Args:
+        title: what it is called.
+        one: the method, not fitted yet.
+        dims: how many dimensions it keeps.
+        calibration: (n, d_model) embeddings to learn from.
+        name: what the calibration texts are called.
+
+    Returns:
+        the method ready to be scored, or why it could not be fitted.
+    """
+    fitted: tuple[Filter, ...] = ()
+    refusal = None
+    try:
+        fitted = (one.fit(calibration),)
+    except InputError as error:
+        refusal = str(error)
+    return Variant(title, one.removes, dims, name, fitted, refusal)
 
 
 def paper_ablation(kind: str) -> dict[str, float]:

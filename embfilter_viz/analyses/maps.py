@@ -11,6 +11,7 @@ from embfilter_viz.embeddings.neighbours import NeighbourChanges
 from embfilter_viz.model import Model
 from embfilter_viz.spectral.filters import EmbedFilter
 from embfilter_viz.spectral.windows import Window
+from embfilter_viz.wording import counted
 
 __all__ = [
     "full_forms",
@@ -23,7 +24,7 @@ __all__ = [
 ]
 
 UMAP_WARNING = (
-    "Read who is near whom, nothing else: on a UMAP the distances between clusters and their "
+    "Read only which texts are near each other: on a UMAP the distances between clusters and their "
     "sizes carry no meaning."
 )
 
@@ -45,7 +46,7 @@ def named_maps(layout: Layout) -> list[tuple[str, np.ndarray]]:
 
 
 def map_caption(layout: Layout) -> str:
-    """How the map was made and how far to trust it, in one line."""
+    """Say how the map was made and how far to trust it, in one line."""
     if layout.explained is not None:
         shares = [f"{share.sum():.0%}" for share in layout.explained]
         return (
@@ -67,7 +68,7 @@ def map_caption(layout: Layout) -> str:
 
 
 def pairs_caption(ready: TextGeometry) -> str:
-    """Which pairs a histogram counts."""
+    """Return which pairs a histogram counts."""
     n, m = ready.n, ready.sampled_texts
     if m == n:
         return f"All {n * (n - 1) // 2:,} pairs."
@@ -78,11 +79,11 @@ def pairs_caption(ready: TextGeometry) -> str:
 
 
 def memory_caption(ready: TextGeometry) -> str:
-    """What the page holds for these texts, and that neighbours are exact."""
+    """Return what the page holds for these texts, and that neighbours are exact."""
     return (
-        f"Found by exact search among all {ready.n:,} texts. For these texts the page holds "
-        f"{ready.nbytes / 1e6:,.0f} MB, whatever the window: {ready.n:,} × {ready.d:,} numbers "
-        "three times over, and covariances. No table of all pairs is made."
+        f"Neighbours are found by exact search among all {ready.n:,} texts. For these texts the "
+        f"page holds {ready.nbytes / 1e6:,.0f} MB under any window: three times {ready.n:,} × "
+        f"{ready.d:,} numbers, and covariances. No table of all pairs is made."
     )
 
 
@@ -110,9 +111,13 @@ def neighbour_tables(
         table["change"] = [word if i in moved else "stays" for i in found.ids.tolist()]
         table["row"] = found.ids
         tables.append(table)
-    words = f"{len(changes.stayed)} of {len(changes.before.ids)} neighbours stay"
-    if labels:
+    stayed, count = len(changes.stayed), counted(len(changes.before.ids), "neighbour")
+    verb = "is" if stayed < 2 else "are"
+    words = f"{stayed or 'none'} of {count} {verb} the same after the filter"
+    if labels and index >= 0:
         own = labels[index]
         same = [int((table["label"] == own).sum()) for table in tables]
-        words += f"; {same[0]} have its label “{own}” before the filter and {same[1]} after"
+        words += (
+            f". Neighbours with its label “{own}”: {same[0]} before the filter, {same[1]} after it"
+        )
     return tables[0], tables[1], f"{words}."

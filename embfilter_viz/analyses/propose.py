@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from embfilter_viz.analyses.removals import FREQUENT_TOKENS
+from embfilter_viz.evaluation.grids import shifted_windows
 from embfilter_viz.evaluation.propose import (
     FEWEST_TEXTS,
     Proposal,
@@ -11,8 +12,8 @@ from embfilter_viz.evaluation.propose import (
     propose_from_texts,
 )
 from embfilter_viz.model import Model
-from embfilter_viz.progress import Progress, silent
 from embfilter_viz.spectral.spectroscopy import logit_shifts, token_rows
+from embfilter_viz.system.progress import Progress, silent
 
 __all__ = ["GAUGE", "propose_window"]
 
@@ -28,10 +29,10 @@ def propose_window(
     *,
     progress: Progress = silent,
 ) -> Proposal:
-    """Propose a window from unlabelled texts, or from the checkpoint alone where there are none.
+    """Propose a window from unlabelled texts, or from the checkpoint where there are none.
 
-    The checkpoint alone knows its head, its tokenizer and English word frequencies; no text is
-    encoded. It also decides where the texts do not: where they are too few, or where windows seem
+    Without texts its head, its tokenizer and English word frequencies are used; no text is encoded.
+    They also decide where the texts do not: where they are too few, or where windows seem
     to agree more with soft whitening than raw embeddings, but not surely. The proposal says so.
 
     Args:
@@ -40,11 +41,22 @@ def propose_window(
         prompt: how the texts are put to the model.
         progress: told of the work.
 
+    Returns:
+        the window with its reasons and the curves behind it.
+
     Raises:
         InputError: an empty text, an unknown prompt, or texts whose embeddings are all the same.
     """
-    distinct = list(dict.fromkeys(texts))
-    before = ""
+    proposal = _proposed(model, list(dict.fromkeys(texts)), prompt, progress)
+    papers = shifted_windows(model.card.family, model.d_model)
+    if not papers:
+        return proposal
+    said = f"the paper's own window for {model.card.family} at τ = 2 is {papers[0]}"
+    return replace(proposal, why=f"{proposal.why}; {said}")
+
+
+def _proposed(model: Model, distinct: list[str], prompt: str, progress: Progress) -> Proposal:
+    before, undecided = "", None
     if len(distinct) >= FEWEST_TEXTS:
         embeddings = model.encode(distinct, prompt, progress=progress)
         spectrum = model.spectrum_of_head(progress=progress)
@@ -52,14 +64,18 @@ def propose_window(
         of_texts = propose_from_texts(embeddings, spectrum)
         if not of_texts.undecided:
             return of_texts
-        before = f"{of_texts.why}; "
+        before, undecided = f"{of_texts.why}; ", of_texts
     elif distinct:
         before = (
-            f"distinct texts given: {len(distinct)}, fewer than the "
-            f"{FEWEST_TEXTS} that a choice by texts needs, so they were not used; "
+            f"distinct texts given: {len(distinct)}, fewer than the {FEWEST_TEXTS} "
+            "that a choice by texts needs, so they were not used; "
         )
     frequencies = model.frequencies("wordfreq", progress=progress)
     average = model.average_token(frequencies, GAUGE, progress=progress)
     rows = token_rows(model.unembedding.W_U, frequencies.most(FREQUENT_TOKENS), GAUGE)
     proposal = propose_from_head(logit_shifts(model.spectrum.V, rows, average.h))
-    return replace(proposal, why=before + proposal.why)
+    return replace(
+        proposal,
+        why=f"{before}{proposal.why}",
+        undecided_texts=undecided,
+    )

@@ -7,12 +7,12 @@ import numpy as np
 
 from embfilter_viz.errors import InputError
 from embfilter_viz.model import Model
-from embfilter_viz.models.frequencies import TokenFrequencies
+from embfilter_viz.models.head.frequencies import TokenFrequencies
 from embfilter_viz.spectral.filters import BandFilter, EmbedFilter
-from embfilter_viz.spectral.spectroscopy import logit_shifts
+from embfilter_viz.spectral.spectroscopy import logit_shifts, token_rows
 from embfilter_viz.spectral.windows import BANDS, Window, band
 
-__all__ = ["FREQUENT_TOKENS", "REMOVALS", "Removal", "removal_of"]
+__all__ = ["FREQUENT_TOKENS", "REMOVALS", "Removal", "frequent_shifts", "removal_of"]
 
 REMOVALS = {name: one.removes for name, one in BANDS.items()}
 """Every removal by name, with what it removes in words."""
@@ -46,6 +46,9 @@ def removal_of(
         window: what ``embedfilter`` keeps; the others keep k of their own choice.
         frequencies: p̂, for ``optimal``.
 
+    Returns:
+        the removal, fitted.
+
     Raises:
         InputError: for an unknown name, or ``optimal`` without frequencies.
     """
@@ -61,9 +64,24 @@ def removal_of(
     shifts = None
     if name == "optimal":
         if frequencies is None:
-            raise InputError("remove 'optimal': needs token frequencies to measure logit shifts")
-        average = model.average_token(frequencies)
-        rows = model.unembedding.W_U[frequencies.most(FREQUENT_TOKENS)]
-        shifts = logit_shifts(model.spectrum.V, rows, average.h)
+            raise InputError(
+                "remove 'optimal': needs token frequencies to measure logit shifts; give some"
+            )
+        shifts = frequent_shifts(model, frequencies)
     chosen = BandFilter(model.spectrum, name, k=window.k, shifts=shifts, full=True)
     return Removal(name, REMOVALS[name], window.k, chosen.transform)
+
+
+def frequent_shifts(
+    model: Model, frequencies: TokenFrequencies, gauge: str = "centred"
+) -> np.ndarray:
+    """Logit shifts Δπ of the 100 most frequent tokens, one a direction of W_U: (d_model,) float64.
+
+    ``optimal`` removes the directions where they are largest. In the invariant gauge the directions
+    are those of W_U less its mean row.
+    """
+    spectrum = model.spectrum_of_head(centre=gauge == "invariant")
+    average = model.average_token(frequencies, gauge)
+    ids = frequencies.most(min(FREQUENT_TOKENS, model.d_vocab))
+    rows = token_rows(model.unembedding.W_U, ids, gauge, spectrum.mean_row)
+    return logit_shifts(spectrum.V, rows, average.h)

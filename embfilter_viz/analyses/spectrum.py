@@ -10,9 +10,9 @@ from embfilter_viz.analyses.tokens import Token, tokens_of
 from embfilter_viz.embeddings.logit_lens import top_tokens
 from embfilter_viz.errors import InputError
 from embfilter_viz.model import Model
-from embfilter_viz.models.frequencies import TokenFrequencies
-from embfilter_viz.progress import Progress, silent
+from embfilter_viz.models.head.frequencies import TokenFrequencies
 from embfilter_viz.spectral.spectrum import Spectrum
+from embfilter_viz.system.progress import Progress, silent
 
 __all__ = ["Direction", "SpectrumReport", "describe_direction", "describe_spectrum"]
 
@@ -28,16 +28,17 @@ class SpectrumReport:
 
     @property
     def sentence(self) -> str:
-        """What this head shows, in words."""
+        """Return what this head shows, in words."""
         s = self.spectrum.singular_values
         first = s[0] ** 2 / np.sum(s**2)
         half = int(np.searchsorted(self.spectrum.cumulative_energy, 0.5)) + 1
         condition = self.spectrum.condition_number
-        beside = f" and {s[0] / s[1]:.1f} × the second" if len(s) > 1 and s[1] > 0 else ""
+        beside = f", {s[0] / s[1]:.1f} × the second" if len(s) > 1 and s[1] > 0 else ""
+        strongest = f"first {half} of {len(s)} directions" if half > 1 else "first direction alone"
         words = (
-            f"the first direction alone holds {first:.0%} of the head's energy, the largest σ is "
-            f"{s[0]:.3g}{beside}; half the energy sits in the first {half} of {len(s)} directions, "
-            f"and the condition number is {condition:.3g}."
+            f"the first direction alone holds {first:.0%} of the head's energy. The largest σ is "
+            f"{s[0]:.3g}{beside}. Half of the energy is in the {strongest}, and the "
+            f"condition number is {condition:.3g}."
         )
         if not np.isfinite(condition):
             words = words.replace("is inf.", "is infinite: some directions of the head are empty.")
@@ -45,7 +46,7 @@ class SpectrumReport:
             n = len(self.spectrum.groups)
             words += (
                 f" {n} {'groups' if n > 1 else 'group'} of neighbours {'are' if n > 1 else 'is'} "
-                "too close to tell apart: read no meaning into one of those directions alone."
+                "too close to tell apart: one of those directions alone has no meaning."
             )
         return words
 
@@ -123,6 +124,16 @@ def describe_direction(
     """The tokens at both ends of direction ``index``: the largest and smallest w_j·v_i.
 
     The sign of a singular vector is arbitrary, so which end is called positive is too.
+
+    Args:
+        model: the opened model.
+        index: which direction, 0 is the strongest.
+        top: how many tokens at each end.
+        centre: whether the mean row of W_U is subtracted first.
+        frequencies: p̂ for the ranks of the tokens, if they are wanted.
+
+    Returns:
+        the direction's σ and its tokens at both ends.
 
     Raises:
         InputError: if there is no such direction.

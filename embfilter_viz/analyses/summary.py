@@ -1,22 +1,24 @@
-"""One line of the README's table: what the filter does to a set of graded pairs."""
+"""One block of the README's table: what the filter does to a set of graded pairs."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from embfilter_viz.analyses.lens import FREQUENT
-from embfilter_viz.embeddings.isotropy import Interval, isotropy
+from embfilter_viz.analyses.beside_raw import BesideRaw, range_of
+from embfilter_viz.analyses.calibration import embedded_reference
+from embfilter_viz.analyses.geometry import RANDOM, variants_of
+from embfilter_viz.analyses.specificity import FREQUENT, OwnWords
+from embfilter_viz.embeddings.isotropy import Interval, isotropy, mean_cosine
 from embfilter_viz.embeddings.logit_lens import frequent_share, top_tokens
-from embfilter_viz.evaluation.sts import sts_spearman
+from embfilter_viz.embeddings.specificity import SPECIFIC_TOP
+from embfilter_viz.embeddings.text_intervals import mean_share
+from embfilter_viz.evaluation.task import Task
 from embfilter_viz.model import Model
-from embfilter_viz.models.frequencies import TokenFrequencies
-from embfilter_viz.progress import Progress, silent
-from embfilter_viz.spectral.baselines import MeanRemoval, RandomSubspace
-from embfilter_viz.spectral.filters import EmbedFilter
+from embfilter_viz.models.head.frequencies import TokenFrequencies
 from embfilter_viz.spectral.windows import Window
+from embfilter_viz.system.progress import Progress, silent
 
-__all__ = ["Summary", "mean_frequent_share", "summarise"]
+__all__ = ["Summary", "summarise", "top_of_texts"]
 
 ROWS_AT_ONCE = 128
 """Texts whose logits are held at once: 128 × 262,144 float32 are 134 MB."""
@@ -24,7 +26,10 @@ ROWS_AT_ONCE = 128
 
 @dataclass(frozen=True)
 class Summary:
-    """Graded pairs under one prompt, for one variant of their embeddings."""
+    """Graded pairs under one prompt, for one variant of their embeddings.
+
+    Of the random subspaces each number is the mean over them, its ends the least and the greatest.
+    """
 
     prompt: str
     """How the texts were put to the model."""
@@ -32,71 +37,80 @@ class Summary:
     """Which embeddings: by the names of ``geometry.VARIANTS``."""
     mean_cosine: Interval
     """Anisotropy over the distinct texts."""
-    frequent_share: float
+    frequent_share: Interval
     """Mean share of the 100 most frequent tokens among a text's top 10."""
-    spearman: Interval
-    """Spearman × 100 of cosine and human score over the pairs."""
+    specificity: Interval
+    """Mean share of other texts whose words the top 10 are less near to; one half is chance."""
+    score: Interval
+    """Of the task, in points of 100."""
+    to_raw: Interval
+    """Its difference to raw, paired."""
+    reference: str
+    """Which texts' mean the control removes."""
 
 
 def summarise(
     model: Model,
-    pairs: Sequence[tuple[str, str, float]],
+    task: Task,
     prompt: str,
     window: Window,
     frequencies: TokenFrequencies,
     *,
     progress: Progress = silent,
 ) -> list[Summary]:
-    """Score graded pairs raw, filtered and under both controls, texts embedded once.
+    """Score a task raw, filtered and under both controls, texts embedded once.
 
-    All variants are taken in their full form, which has the same cosines as the reduced one. The
-    mean that is removed is that of these texts themselves.
+    All is measured as the pages measure it. The variants are taken in their full form, which the
+    lens reads and which has the same cosines as the reduced one.
 
     Args:
         model: the opened model.
-        pairs: (first text, second text, score).
+        task: what is scored, and whose texts are read.
         prompt: how texts are put to the model.
         window: what the filter keeps.
         frequencies: which tokens are frequent.
-        progress: told of the embedding.
+        progress: told of the embedding and of the variants.
+
+    Returns:
+        a row each for raw, filtered and both controls.
     """
-    first, second, scores = (list(column) for column in zip(*pairs, strict=True))
-    texts = list(dict.fromkeys([*first, *second]))
-    row = {text: i for i, text in enumerate(texts)}
-    embeddings = model.encode(texts, prompt, progress=progress)
-    ends = [[row[text] for text in side] for side in (first, second)]
-    variants = {
-        "raw": embeddings,
-        "filtered": EmbedFilter(model.spectrum, window=window, full=True).transform(embeddings),
-        "random subspace": RandomSubspace(k=window.k, full=True).fit_transform(embeddings),
-        "mean removed": MeanRemoval().fit_transform(embeddings),
-    }
-    return [
-        Summary(
-            prompt,
-            name,
-            isotropy(rows).mean_cosine,
-            mean_frequent_share(model, rows, frequencies),
-            sts_spearman(rows[ends[0]], rows[ends[1]], np.asarray(scores)),
-        )
-        for name, rows in variants.items()
-    ]
+    embeddings = model.encode(task.texts, prompt, progress=progress)
+    reference = embedded_reference(model, task.texts, prompt, progress=progress)
+    words = OwnWords(model, task.texts, frequencies)
+    beside = BesideRaw(task, task.outcomes(embeddings))
+    found = []
+    for name, rows in variants_of(model, embeddings, window, reference, full=True).items():
+        tops = []
+        for number, one in enumerate(rows):
+            progress(f"Reading {name}", number, len(rows), "variants")
+            tops.append(top_of_texts(model, one))
+        shares = [frequent_share(ids, frequencies.ranks, FREQUENT) for ids in tops]
+        places = [words.of_texts(ids) for ids in tops]
+        outcomes = np.stack([task.outcomes(one) for one in rows])
+        if name == RANDOM:
+            scored = beside.drawn(outcomes)
+            parts = (
+                range_of([mean_cosine(one) for one in rows]),
+                range_of([one.mean() for one in shares]),
+                range_of([mean_share(one).value for one in places]),
+            )
+        else:
+            scored = beside.one(outcomes[0])
+            parts = isotropy(rows[0]).mean_cosine, mean_share(shares[0]), mean_share(places[0])
+        found.append(Summary(prompt, name, *parts, scored.score, scored.to_raw, reference.name))
+    return found
 
 
-def mean_frequent_share(
-    model: Model, embeddings: np.ndarray, frequencies: TokenFrequencies, top: int = 10
-) -> float:
-    """Mean over texts of the share of frequent tokens among the lens's top ``top``.
+def top_of_texts(model: Model, embeddings: np.ndarray, top: int = SPECIFIC_TOP) -> np.ndarray:
+    """The lens's top tokens of many texts, (n, top) ids.
 
     Args:
         model: the opened model.
         embeddings: (n, d_model) in full form.
-        frequencies: which tokens are frequent.
-        top: how many tokens of each text are looked at.
+        top: how many tokens of each text.
     """
-    shares = []
+    found = []
     for start in range(0, len(embeddings), ROWS_AT_ONCE):
         logits = model.unembedding.logits(embeddings[start : start + ROWS_AT_ONCE])
-        ids = top_tokens(logits, top).ids
-        shares.append(frequent_share(ids, frequencies.ranks, FREQUENT))
-    return float(np.concatenate(shares).mean())
+        found.append(top_tokens(logits, top).ids)
+    return np.concatenate(found)

@@ -5,46 +5,40 @@ windows and baselines are scored on the same resamples of the task's units. One 
 chooses a window, the other half says what it is worth.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from embfilter_viz.analyses.ablation import (
-    BASELINES,
-    Calibration,
-    Variant,
-    calibration_for,
-    paper_ablation,
-    variants,
-)
+from embfilter_viz.analyses.ablation import paper_ablation, variants
+from embfilter_viz.analyses.beside_raw import compared
+from embfilter_viz.analyses.calibration import Calibration, calibration_for
 from embfilter_viz.analyses.finite import finite
-from embfilter_viz.analyses.removals import FREQUENT_TOKENS
+from embfilter_viz.analyses.removals import frequent_shifts
+from embfilter_viz.analyses.scored import ScoredVariant, scored_variants, scores_of_windows
 from embfilter_viz.embeddings.isotropy import Interval
 from embfilter_viz.errors import InputError
-from embfilter_viz.evaluation.resampling import intervals, resamples, simultaneous_intervals
+from embfilter_viz.evaluation.resampling import Resamples, intervals, simultaneous_intervals
 from embfilter_viz.evaluation.task import Task
 from embfilter_viz.model import Model
-from embfilter_viz.models.frequencies import TokenFrequencies
-from embfilter_viz.progress import Progress, silent
-from embfilter_viz.spectral.spectroscopy import logit_shifts
+from embfilter_viz.models.head.frequencies import TokenFrequencies
 from embfilter_viz.spectral.windows import Window
+from embfilter_viz.system.progress import Progress, silent
+from embfilter_viz.wording import fixed
 
 __all__ = ["Baseline", "Best", "Half", "Sweep", "WindowScore", "sweep", "sweep_of"]
 
 PAPER = "Qwen2.5-0.5B, PromptEOL, in the paper"
 """Whose figures the paper's ablation are."""
 
-_UNBOUNDED = (-np.inf, np.inf)
-
-_WINDOWS_AT_ONCE = 32
-"""Windows resampled between two words to ``progress``."""
+NOTHING = Interval(0.0, 0.0, 0.0)
+"""A difference that is none."""
 
 
 @dataclass(frozen=True)
 class WindowScore:
-    """What one window scores, on all units."""
+    """The score of one window on all units."""
 
     window: Window
     """What is kept."""
@@ -53,12 +47,12 @@ class WindowScore:
     difference: Interval
     """To raw, paired, with its 95 % interval for itself."""
     corrected: Interval
-    """The same difference; with 95 % probability all windows' intervals hold together."""
+    """The same difference; with 95 % probability all intervals of the sweep hold together."""
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """What one alternative scores, on all units and the same resamples."""
+    """The score of one alternative on all units and the same resamples."""
 
     name: str
     """One of ``ablation.BASELINES``, "raw" or "embedfilter"."""
@@ -71,7 +65,7 @@ class Baseline:
     score: Interval | None
     """In points of 100; the mean over seeds where chance has a part. None: see ``refusal``."""
     corrected: Interval | None
-    """Difference to raw; with 95 % probability all baselines' intervals hold together. Where
+    """Difference to raw; with 95 % probability all intervals of the sweep hold together. Where
     chance has a part they are of the mean over seeds: of the units, not of the seeds."""
     spread: tuple[float, float] | None
     """Least and greatest score over the seeds, where chance has a part."""
@@ -109,6 +103,8 @@ class Best:
     """To raw on the reporting half, 95 % interval; one comparison, so not corrected."""
     difference_to_tau_2: Interval
     """To τ = 2 on the reporting half, likewise."""
+    no_interval: str | None
+    """Why the reporting half has no intervals, if it has none."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +151,12 @@ class Sweep:
     """The paper's own ablation for this kind of task, of another model: :data:`PAPER`."""
     n_resamples: int
     """Resamples behind the intervals."""
+    n_compared: int
+    """Differences to raw whose intervals hold together: of windows and of alternatives."""
+    critical: float
+    """Standard errors that each of them reaches."""
+    no_interval: str | None
+    """Why there are no intervals, if there are none."""
 
     @property
     def n_better(self) -> int:
@@ -169,40 +171,77 @@ class Sweep:
     @property
     def sentence(self) -> str:
         """The finding in words; where the best window is within noise of raw, it says so."""
-        return f"{self._on_halves} {self._on_all}"
+        if len(self.windows) == 1:
+            return self._of_one
+        return " ".join(filter(None, (self._on_halves, self._on_all, self._both)))
+
+    @property
+    def _of_one(self) -> str:
+        """One window has been chosen by nobody: what it scores on all units."""
+        one = self.windows[0]
+        scores = (
+            f"on all {self.n_units:,} {self.unit} window {one.window} scores "
+            f"{fixed(one.score.value, 1)} and raw scores {fixed(self.raw.value, 1)}"
+        )
+        if one.window.drops_nothing:
+            return f"{scores}. The window drops nothing."
+        if self.no_interval:
+            return f"{scores}; {self.no_interval}."
+        return f"{scores}. The window is {compared(one.corrected, 'raw')}{self._corrected}."
+
+    @property
+    def _corrected(self) -> str:
+        if self.n_compared == 1:
+            return ""
+        return f", corrected for all {self.n_compared} comparisons with raw"
 
     @property
     def _on_halves(self) -> str:
         best, report = self.best, self.best.reported_on
         words = f"chosen on one half of {self.n_units:,} {self.unit}, "
-        against_two = _compared(best.difference_to_tau_2, "τ = 2")
-        if best.window.k == best.window.d:
-            return (
-                f"{words}the best is to drop nothing: on the other half that scores "
-                f"{report.score:.1f} and τ = 2 {report.tau_2:.1f}, {against_two}."
-            )
-        if best.window == self.tau_2.window:
-            against_two = "it is the paper's window, τ = 2, itself"
-        return (
-            f"{words}window {best.window} scores {report.score:.1f} on the other half, raw "
-            f"{report.raw:.1f} and τ = 2 {report.tau_2:.1f}: {_compared(best.difference, 'raw')}; "
-            f"{against_two}."
+        against_two = compared(best.difference_to_tau_2, "τ = 2")
+        score, raw, two = (fixed(one, 1) for one in (report.score, report.raw, report.tau_2))
+        if best.window.drops_nothing:
+            said = f"{words}the best is to drop nothing. On the other half τ = 2 scores {two}, and "
+            said += f"dropping nothing scores {score}"
+            return f"{said}{f', which is {against_two}' if best.difference.known else ''}."
+        said = (
+            f"{words}window {best.window} scores {score} on the other half. There raw scores {raw}"
         )
+        if best.window != self.tau_2.window:
+            said += f", and τ = 2 scores {two}"
+        if best.no_interval:
+            return f"{said}; {best.no_interval}."
+        if best.window == self.tau_2.window:
+            against_two = "the paper's own window, τ = 2"
+        return f"{said}. The window is {compared(best.difference, 'raw')}; it is {against_two}."
 
     @property
     def _on_all(self) -> str:
-        """How many windows differ from raw, and how many do worse, on all units."""
-        n = len(self.windows)
-        better, worse = (str(c) if c else "none" for c in (self.n_better, self.n_worse))
-        which = f"{better} of {n} windows {'is' if self.n_better < 2 else 'are'}"
-        if n == 1:
-            which = "the one window is" if self.n_better else "the one window is not"
-            worse = "is" if self.n_worse else "not"
-        corrected = ", corrected for trying them all" if n > 1 else ""
+        """Say how many windows differ from raw, and how many do worse, on all units."""
+        if self.no_interval:
+            return ""
+        better, worse = (str(count) if count else "none" for count in (self.n_better, self.n_worse))
+        which = f"{better} of {len(self.windows)} windows {'is' if self.n_better < 2 else 'are'}"
         return (
-            f"On all {self.unit}, {which} better than raw beyond noise and {worse} "
-            f"worse{corrected}."
+            f"On all {self.unit}, {which} better than raw beyond noise, and {worse} "
+            f"{'is' if self.n_worse < 2 else 'are'} worse{self._corrected}."
         )
+
+    @property
+    def _both(self) -> str:
+        """Say why the two may say different things of one window."""
+        if self.no_interval or self.best.no_interval or self.best.window.drops_nothing:
+            return ""
+        on_half = self.best.difference.low > 0
+        if on_half and not self.n_better:
+            return (
+                f"Both are true: the first is one comparison, on {self.unit} that had no part in "
+                "choosing, and one comparison needs less than many at once."
+            )
+        if self.n_better and not on_half:
+            return f"Both are true: half of the {self.unit} can show less than all of them."
+        return ""
 
     def to_json(self) -> dict[str, Any]:
         """The record under its names on the command line."""
@@ -228,7 +267,7 @@ class Sweep:
                 "baseline_details": [_baseline_json(one) for one in self.baselines],
                 "best": {
                     "l": best.window.l, "r": best.window.r, "tau": best.window.tau,
-                    **_score_json(best.score),
+                    "tau_asked": best.window.tau_asked, **_score_json(best.score),
                     "chosen_on": _half_json(best.chosen_on),
                     "reported_on": {
                         **_half_json(best.reported_on),
@@ -237,6 +276,7 @@ class Sweep:
                     },
                     "beyond_noise_of_raw": _beyond(best.difference),
                     "beyond_noise_of_tau_2": _beyond(best.difference_to_tau_2),
+                    "no_interval": best.no_interval,
                 },
                 "highest": {
                     **_window_json(highest),
@@ -249,6 +289,9 @@ class Sweep:
                 "n_worse": self.n_worse,
                 "paper": {"of": PAPER, "scores": self.paper},
                 "n_resamples": self.n_resamples,
+                "n_compared": self.n_compared,
+                "critical": self.critical,
+                "no_interval": self.no_interval,
                 "sentence": self.sentence,
             }
         )  # fmt: skip
@@ -282,6 +325,9 @@ def sweep(
         seed: of the bootstrap.
         progress: told of embedding, scoring and resampling.
 
+    Returns:
+        all windows with their scores, the best one, and the alternatives.
+
     Raises:
         InputError: the texts cannot be embedded, or a window leaves nothing of one.
     """
@@ -292,7 +338,7 @@ def sweep(
         learnt_from = calibration or calibration_for(task)
         rows = model.encode(learnt_from.texts, prompt, progress=progress)
         known = frequencies or model.frequencies("model", progress=progress)
-        beside = (rows, learnt_from.name, _shifts(model, known))
+        beside = (rows, learnt_from.name, frequent_shifts(model, known))
     return sweep_of(
         model, task, prompt, windows, E, beside=beside, n_resamples=n_resamples, seed=seed,
         progress=progress,
@@ -307,6 +353,7 @@ def sweep_of(
     E: np.ndarray,
     *,
     beside: tuple[np.ndarray, str, np.ndarray] | None = None,
+    at_least: float = 0.0,
     n_resamples: int = 1000,
     seed: int = 0,
     progress: Progress = silent,
@@ -314,7 +361,24 @@ def sweep_of(
     """The same for embeddings E (n, d_model) of the task's texts that are there already.
 
     ``beside`` is what the baselines need: calibration embeddings (c, d_model), what they are
-    embeddings of, and logit shifts (d_model,).
+    embeddings of, and logit shifts (d_model,). ``at_least`` is the ``critical`` of a sweep that
+    these windows are a further look at: their corrected intervals reach no less far.
+
+    Args:
+        model: the opened model.
+        task: what is scored.
+        prompt: the prompt's name.
+        windows: which windows to score.
+        E: (n, d_model) raw embeddings of the task's texts.
+        beside: calibration embeddings, what they are called, and shifts for ``optimal``; without it
+            no alternatives are scored.
+        at_least: the least width of the corrected intervals, in standard errors.
+        n_resamples: how often units are drawn.
+        seed: of the random numbers.
+        progress: told of the work.
+
+    Returns:
+        all windows with their scores, the best one, and the alternatives.
     """
     d = model.d_model
     paper_window = Window.of_tau(min(2, d), d)
@@ -324,27 +388,49 @@ def sweep_of(
     outcomes = task.outcomes_of_windows(R, scored, progress=progress)
     raw_outcomes = task.outcomes(E)[None]
     # The whole spectrum is the raw embeddings in another basis; rounding is no difference.
-    outcomes[[one.k == d for one in scored]] = raw_outcomes
-    counts = resamples(task.n_units, count=n_resamples, seed=seed)
-    raw, raw_again = float(task.scores(raw_outcomes)[0, 0]), task.scores(raw_outcomes, counts)
-    values, again = _resampled(task, outcomes, counts, progress)
-    found = _window_scores(task, scored, values, again, raw, raw_again)
+    outcomes[[one.drops_nothing for one in scored]] = raw_outcomes
+    how = task.resamples(count=n_resamples, seed=seed)
+    raw, raw_again = float(task.scores(raw_outcomes)[0, 0]), task.scores(raw_outcomes, how.counts)
+    values, again = scores_of_windows(task, outcomes, how.counts, progress=progress)
     two = scored.index(paper_window)
     if not np.isfinite(values[: len(tried)]).any():
         raise InputError(
             "windows: under each of them all cosines are the same, so that none has a score; "
             "take wider ones"
         )
+    made: list[ScoredVariant] = []
+    if beside is not None:
+        beside_it = variants(model.spectrum, paper_window.k, *beside)
+        made = list(scored_variants(task, E, beside_it, how.counts, progress=progress))
+    # One family: the windows and what stands beside them are looked at together.
+    compared = np.concatenate([values, *(one.value for one in made)]) - raw
+    compared_again = np.concatenate([again, *(one.again for one in made)]) - raw_again
+    together = simultaneous_intervals(compared, compared_again, how, at_least=at_least)
+    found = [
+        # Not by chance but by what it is does the whole spectrum differ from raw in nothing.
+        WindowScore(window, score, *((NOTHING, NOTHING) if window.drops_nothing else gaps))
+        for window, score, *gaps in zip(
+            scored,
+            task.score_intervals(values, again, how),
+            intervals(values - raw, again - raw_again, how),
+            together.intervals[: len(scored)],
+            strict=True,
+        )
+    ]
     at = int(np.nanargmax(values[: len(tried)]))
-    to_two = simultaneous_intervals(values - values[two], again - again[two])
-    one = intervals(np.array([raw]), raw_again, bounds=task.bounds)[0]
+    to_two = simultaneous_intervals(values - values[two], again - again[two], how).intervals
+    one = task.score_intervals(np.array([raw]), raw_again, how)[0]
     rows: tuple[Baseline, ...] = ()
     if beside is not None:
-        ours = (paper_window, values[two], again[two])
+        ours = f"{paper_window.removes} (τ = 2)"
         rows = (
             Baseline("raw", "nothing", d, None, one, None, None, None),
-            *_baselines(model, task, E, ours, beside, counts, raw, raw_again, progress),
-        )
+            Baseline(
+                "embedfilter", ours, paper_window.k, None, found[two].score, found[two].corrected,
+                None, None,
+            ),
+            *_rows(task, made, together.intervals[len(scored) :], how),
+        )  # fmt: skip
     return Sweep(
         model=model.name,
         prompt=prompt,
@@ -366,39 +452,10 @@ def sweep_of(
         baselines=rows,
         paper=paper_ablation(task.kind),
         n_resamples=n_resamples,
+        n_compared=len(compared),
+        critical=together.critical,
+        no_interval=how.refusal,
     )
-
-
-def _resampled(
-    task: Task, outcomes: np.ndarray, counts: np.ndarray, progress: Progress
-) -> tuple[np.ndarray, np.ndarray]:
-    """Scores (m,) on all units and (m, b) on the resamples."""
-    again = np.empty((len(outcomes), len(counts)))
-    for start in range(0, len(outcomes), _WINDOWS_AT_ONCE):
-        progress("Resampling", start, len(outcomes), "windows")
-        some = slice(start, start + _WINDOWS_AT_ONCE)
-        again[some] = task.scores(outcomes[some], counts)
-    return task.scores(outcomes)[:, 0], again
-
-
-def _window_scores(
-    task: Task,
-    scored: Sequence[Window],
-    values: np.ndarray,
-    again: np.ndarray,
-    raw: float,
-    raw_again: np.ndarray,
-) -> list[WindowScore]:
-    return [
-        WindowScore(*parts)
-        for parts in zip(
-            scored,
-            intervals(values, again, bounds=task.bounds),
-            intervals(values - raw, again - raw_again),
-            simultaneous_intervals(values - raw, again - raw_again),
-            strict=True,
-        )
-    ]
 
 
 def _best(
@@ -411,7 +468,21 @@ def _best(
     n_resamples: int,
     seed: int,
 ) -> Best:
-    """Choose on one half, report on the other."""
+    """Choose on one half, report on the other.
+
+    Args:
+        task: what is scored.
+        scored: the windows.
+        n_tried: how many of them, from the first, can be chosen.
+        two: the place of τ = 2 among them.
+        outcomes: (m, n_units, …) of the windows.
+        raw_outcomes: (n_units, …) of the raw embeddings.
+        n_resamples: how often units are drawn.
+        seed: of the random numbers.
+
+    Returns:
+        the window that one half chose, with its score on the other half.
+    """
     chooses = task.chooses
     on_half = task.scores(outcomes[:n_tried], chooses[None].astype(float))[:, 0]
     at = int(np.nanargmax(on_half))
@@ -421,70 +492,40 @@ def _best(
         Half(int(side.sum()), *map(float, task.scores(three, side[None])[[0, 2, 1], 0]))
         for side in sides
     )
-    again = task.scores(three, resamples(task.n_units, ~chooses, count=n_resamples, seed=seed))
-    score, to_two, to_raw = (
-        intervals(np.array([value]), rows, bounds=bounds)[0]
-        for value, rows, bounds in (
-            (reported_on.score, again[:1], task.bounds),
-            (reported_on.score - reported_on.tau_2, again[:1] - again[1:2], _UNBOUNDED),
-            (reported_on.score - reported_on.raw, again[:1] - again[2:], _UNBOUNDED),
-        )
+    how = task.resamples(~chooses, count=n_resamples, seed=seed)
+    again = task.scores(three, how.counts)
+    (score,) = task.score_intervals(np.array([reported_on.score]), again[:1], how)
+    to_two, to_raw = intervals(
+        reported_on.score - np.array([reported_on.tau_2, reported_on.raw]),
+        again[:1] - again[1:],
+        how,
     )
-    return Best(scored[at], chosen_on, reported_on, score, to_raw, to_two)
+    return Best(scored[at], chosen_on, reported_on, score, to_raw, to_two, how.refusal)
 
 
-def _baselines(
-    model: Model,
-    task: Task,
-    E: np.ndarray,
-    ours: tuple[Window, float, np.ndarray],
-    beside: tuple[np.ndarray, str, np.ndarray],
-    counts: np.ndarray,
-    raw: float,
-    raw_again: np.ndarray,
-    progress: Progress,
-) -> list[Baseline]:
-    """EmbedFilter's window, score and resampled scores as a row, and the alternatives below."""
-    window, value, resampled = ours
-    filtered = Variant("embedfilter", f"{window.removes} (τ = 2)", window.k, None, ())
-    made: list[tuple[Variant, bool, tuple[float, float] | None]] = [(filtered, True, None)]
-    values, again = [value], [resampled]
-    for done, one in enumerate(variants(model.spectrum, window.k, *beside)):
-        progress("Scoring baselines", done, len(BASELINES), "baselines")
-        spread = None
-        if one.filters:
-            outcomes = np.stack([task.outcomes(each.transform(E)) for each in one.filters])
-            scores = task.scores(outcomes)[:, 0]
-            values.append(float(scores.mean()))
-            again.append(task.scores(outcomes, counts).mean(axis=0))
-            spread = (float(scores.min()), float(scores.max())) if len(scores) > 1 else None
-        made.append((one, bool(one.filters), spread))
-    scored = np.array(values), np.stack(again)
-    alone = iter(intervals(*scored, bounds=task.bounds))
-    together = iter(simultaneous_intervals(scored[0] - raw, scored[1] - raw_again))
-    return [
-        Baseline(
-            one.name, one.removes, one.dims, one.calibration, next(alone) if is_scored else None,
-            next(together) if is_scored else None, spread, one.refusal,
-        )
-        for one, is_scored, spread in made
-    ]  # fmt: skip
+def _rows(
+    task: Task, made: Sequence[ScoredVariant], corrected: Sequence[Interval], how: Resamples
+) -> Iterator[Baseline]:
+    """The alternatives as rows; ``corrected`` holds the intervals of those that have a score.
 
+    Args:
+        task: what is scored.
+        made: the alternatives with their scores or refusals.
+        corrected: corrected intervals of those that have a score.
+        how: the resamples.
 
-def _shifts(model: Model, frequencies: TokenFrequencies) -> np.ndarray:
-    """Logit shifts Δπ (d_model,) in the paper's gauge."""
-    average = model.average_token(frequencies)
-    rows = model.unembedding.W_U[frequencies.most(FREQUENT_TOKENS)]
-    return logit_shifts(model.spectrum.V, rows, average.h)
-
-
-def _compared(difference: Interval, name: str) -> str:
-    size, ends = f"{abs(difference.value):.1f}", f"{difference.low:+.1f} to {difference.high:+.1f}"
-    if difference.low > 0:
-        return f"{size} better than {name} (95 % interval {ends})"
-    if difference.high < 0:
-        return f"{size} worse than {name} (95 % interval {ends})"
-    return f"within noise of {name} ({difference.value:+.1f}, 95 % interval {ends})"
+    Returns:
+        a row for each alternative.
+    """
+    left = iter(corrected)
+    for one in made:
+        about = one.variant
+        score = next(iter(task.score_intervals(one.value, one.again, how)), None)
+        gain = None if score is None else next(left)
+        yield Baseline(
+            about.name, about.removes, about.dims, about.calibration, score, gain, one.spread,
+            about.refusal,
+        )  # fmt: skip
 
 
 def _beyond(difference: Interval) -> bool:
@@ -508,6 +549,7 @@ def _window_json(one: WindowScore) -> dict[str, Any]:
         "l": one.window.l,
         "r": one.window.r,
         "tau": one.window.tau,
+        "tau_asked": one.window.tau_asked,
         **_score_json(one.score),
         "difference": {**_interval_json(one.difference), "corrected": _ends(one.corrected)},
     }

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from embfilter_viz.models.frequencies import TokenFrequencies
-from embfilter_viz.models.vocabulary import Vocabulary
+from embfilter_viz.models.head.frequencies import TokenFrequencies
+from embfilter_viz.models.head.vocabulary import Vocabulary
 
 __all__ = ["Token", "tokens_of"]
 
@@ -47,6 +47,9 @@ def tokens_of(
         logits: (d_vocab,) the numbers all rows were ranked by.
         vocabulary: the tokens behind the rows.
         frequencies: where the frequency ranks come from; without it they are ``None``.
+
+    Returns:
+        (k,) tokens in the order of their rows.
     """
     return tuple(
         Token(

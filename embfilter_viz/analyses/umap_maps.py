@@ -11,9 +11,9 @@ from embfilter_viz import layout_process
 from embfilter_viz.analyses.maps import full_forms
 from embfilter_viz.embeddings.layouts import Layout
 from embfilter_viz.model import Model
-from embfilter_viz.progress import Progress, silent
 from embfilter_viz.spectral.windows import Window
 from embfilter_viz.store import array_digest
+from embfilter_viz.system.progress import Progress, silent
 
 __all__ = ["umap_maps"]
 
@@ -44,6 +44,9 @@ def umap_maps(
         min_dist: as there.
         seed: as there.
         progress: called four times a second; may raise to stop.
+
+    Returns:
+        both maps, aligned.
 
     Raises:
         InputError: as there.

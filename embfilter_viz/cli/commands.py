@@ -4,10 +4,14 @@ import click
 
 import embfilter_viz
 from embfilter_viz.cli.choosing import compare_command, propose, sweep_command
+from embfilter_viz.cli.claiming import claims_command
+from embfilter_viz.cli.comparing import pair
 from embfilter_viz.cli.embedding import embed, geometry, lens
 from embfilter_viz.cli.explorer import app
 from embfilter_viz.cli.exporting import export
 from embfilter_viz.cli.heads import directions, models, spectroscopy, spectrum
+from embfilter_viz.cli.ranking import leaderboard_command
+from embfilter_viz.cli.teaching import lesson
 
 __all__ = ["cli"]
 
@@ -25,30 +29,37 @@ class _Commands(click.Group):
 )
 @click.version_option(embfilter_viz.__version__, prog_name="embfilter-viz")
 def cli() -> None:
-    """See what a model's unembedding writes into its text embeddings, and filter it out.
+    """See what a model's head writes into its text embeddings, and filter it out.
 
-    A language model's head W_U turns hidden states into logits. Its strongest and weakest
-    singular directions write frequent, empty tokens into every embedding; EmbedFilter keeps the
-    middle of the spectrum.
+    A language model's head W_U (the unembedding) turns hidden states into logits. Its strongest and
+    weakest singular directions write frequent, empty tokens into every embedding; EmbedFilter keeps
+    the middle of the spectrum.
 
     MODEL is smollm2-135m (bundled, fetched once), a Hugging Face id as org/name or
-    org/name@revision, a folder with safetensors, or a .gguf file. FILE holds one text a line.
+    org/name@revision, a folder with safetensors, or a .gguf file. FILE holds one text on each line.
+    An id or a folder may also be a PEFT adapter, which is opened together with its base. An
+    embedder that was saved without a head takes the head of the model it was made from
+    (--head-from).
 
     \b
     A first walk:
       embfilter-viz spectrum smollm2-135m
       embfilter-viz directions smollm2-135m --index 0
-      embfilter-viz spectroscopy smollm2-135m --gauge centred
+      embfilter-viz spectroscopy smollm2-135m
       embfilter-viz lens smollm2-135m "A man plays the guitar." --tau 2
+      embfilter-viz pair smollm2-135m "A man plays the guitar." "The judge dismissed the case."
+      embfilter-viz lesson smollm2-135m "A man plays the guitar." "The judge dismissed the case."
       embfilter-viz embed smollm2-135m texts.txt --window 58:432 -o out.npy
       embfilter-viz geometry smollm2-135m texts.txt
+      embfilter-viz claims smollm2-135m
       embfilter-viz sweep smollm2-135m demo --task sts --grid 20
+      embfilter-viz leaderboard smollm2-135m demo --task sts
       embfilter-viz export smollm2-135m --tau 2 --format filter -o window.safetensors
       embfilter-viz app
 
-    Each command has a --help of its own, and --json for programs: there null stands for a number
-    that is infinite or undefined. Models and results are kept in the folder that the environment
-    variable EMBFILTER_VIZ_CACHE names, or in the platform's cache folder.
+    Each command has --help, and --json for programs; in JSON, null stands for a number that is
+    infinite or undefined. Models and results are kept in the folder that the environment variable
+    EMBFILTER_VIZ_CACHE names, or in the platform's cache folder.
     """  # noqa: D301 - click's mark for lines to keep
 
 
@@ -58,9 +69,13 @@ for command in (
     directions,
     spectroscopy,
     lens,
+    pair,
+    lesson,
     embed,
     geometry,
+    claims_command,
     sweep_command,
+    leaderboard_command,
     compare_command,
     propose,
     export,

@@ -21,6 +21,7 @@ from embfilter_viz.cli.options import (
     json_option,
     model_argument,
     prompt_option,
+    reference_option,
     tau_option,
     window_option,
 )
@@ -32,34 +33,77 @@ __all__ = ["embed", "geometry", "lens"]
 
 
 @click.command(
-    short_help="What a text's embedding decodes to, raw and filtered.",
+    short_help="Decode a text's embedding, raw and filtered.",
     epilog="""Example: embfilter-viz lens smollm2-135m "A man plays guitar." --prompt mean --tau 4
 
-    JSON: {"window": [l, r], "raw": [token, …], "filtered": [token, …], …}""",
+    JSON: {"window": [l, r], "raw": [token, …], "filtered": [token, …], …}, with --relative-to
+    also {"relative": [token, …], "relative_filtered": [token, …], "reference": {…}, "own_tokens":
+    {…}, "over_texts": {…}}, with --layers {"layers": {"raw": [[token, …], …], "filtered": …}} and
+    with both {"relative_layers": {…}}, with --positions {"positions": {"tokens": [text, …],
+    "start", "raw": {"top": [[{"id", "text"}, …], …], "probability", "entropy", "rank"},
+    "filtered": …, "follow": {"token", "position", "ranks"}}}, a row a layer, with --translate
+    {"translated_layers": {"raw", "filtered"}, "translators": {"plain_bits", "translated_bits",
+    "constant_bits", …}}""",
 )
 @model_argument
 @click.argument("text")
 @prompt_option
 @tau_option
 @window_option
-@click.option("--top", type=COUNT, default=10, show_default=True, help="Tokens on each side.")
+@click.option(
+    "--top",
+    type=COUNT,
+    default=10,
+    show_default=True,
+    help="How many tokens are shown on each side.",
+)
 @click.option("--remove", type=click.Choice(REMOVALS), default="embedfilter", show_default=True,
-              help="What to remove, by the paper's names; embedfilter is both edges.")  # fmt: skip
+              help="What to remove, by the paper's names; embedfilter removes "
+              "both edges.")  # fmt: skip
+@reference_option(default=None)
+@click.option("--layers", is_flag=True, help="Also read the state after each layer.")
+@click.option(
+    "--translate", metavar="demo|FILE",
+    help="Also read the state after each layer translated into the last one's, by a map that "
+    "half of these texts fit and the other half test.",
+)  # fmt: skip
+@click.option(
+    "--positions",
+    is_flag=True,
+    help="Also read the state of every token of the prompt after each layer.",
+)
+@click.option(
+    "--follow",
+    metavar="WORD",
+    help="With --positions: show the place of this token, or of row #N, in every cell.",
+)
 @frequencies_option
 @alpha_option
 @encodes
 @json_option
 def lens(model: str, text: str, prompt: str, tau: str | None, window: str | None, top: int,
-         remove: str, source: str, alpha: float, as_json: bool) -> None:  # fmt: skip
-    """What the embedding of TEXT decodes to, raw and filtered.
+         remove: str, relative_to: str | None, layers: bool, translate: str | None, positions: bool,
+         follow: str | None, source: str, alpha: float, as_json: bool) -> None:  # fmt: skip
+    """Decode the embedding of TEXT, raw and filtered.
 
-    Frequency ranks begin at 0, the most frequent token; raw place is where a filtered token stood
-    before.
+    Frequency ranks begin at 0, the most frequent token. The raw place of a filtered token is its
+    place before the filter. With --relative-to, the embedding with the mean of other texts removed
+    is decoded too, and the ranks of each text's own infrequent tokens are compared. With
+    --translate, early layers are read through an affine map, fitted by ridge regression. This is
+    not the Tuned Lens, whose maps are trained.
     """
     from embfilter_viz.analyses.lens import lens as read
+    from embfilter_viz.analyses.lens import lens_by_layer
+    from embfilter_viz.analyses.position_lens import positions_report
+    from embfilter_viz.analyses.reference import reference_of
+    from embfilter_viz.analyses.relative_lens import relative_lens
+    from embfilter_viz.cli.lens_tables import layers_words, positions_words, relative_words
     from embfilter_viz.cli.tables import lens_table, paragraph
 
+    if follow is not None and not positions:
+        raise InputError("--follow: a token is followed through a map; add --positions")
     corpus = texts_of(source)
+    reference = None if relative_to is None else reference_of(relative_to)
     opened = opened_model(model)
     chosen = window_of(opened, tau, window)
     with watched() as progress:
@@ -67,13 +111,55 @@ def lens(model: str, text: str, prompt: str, tau: str | None, window: str | None
         opened.encode([text], prompt, progress=progress)
     frequencies = frequencies_of(opened, source, corpus, alpha)
     report = read(opened, text, prompt, chosen, top=top, frequencies=frequencies, removal=remove)
+    record, more = report.to_json(), []
+    if layers:
+        by_layer = lens_by_layer(
+            opened, opened.layers(text, prompt), chosen, frequencies=frequencies, removal=remove
+        )
+        record["layers"] = by_layer.to_json()
+        more.append(layers_words(by_layer, ("raw", "filtered")))
+    if reference is not None:
+        with watched() as progress:
+            relative = relative_lens(
+                opened, text, prompt, chosen, reference=reference, top=top,
+                frequencies=frequencies, removal=remove, layers=layers, progress=progress,
+            )  # fmt: skip
+        record |= relative.to_json()
+        more.append(relative_words(relative))
+    if translate is not None:
+        from embfilter_viz.analyses.translated_lens import lens_translators, texts_to_translate_by
+        from embfilter_viz.cli.lens_tables import translators_words
+
+        texts, said = texts_to_translate_by(translate)
+        with watched() as progress:
+            fitted = lens_translators(opened, texts, prompt, source=said, progress=progress)
+        moved = lens_by_layer(
+            opened, fitted.translate(opened.layers(text, prompt)), chosen,
+            frequencies=frequencies, removal=remove,
+        )  # fmt: skip
+        record |= {"translated_layers": moved.to_json(), "translators": fitted.to_json()}
+        more += [translators_words(fitted), layers_words(moved, ("translated", "and filtered"))]
+    if positions:
+        with watched() as progress:
+            found = positions_report(
+                opened, text, prompt, chosen, reference=reference, frequencies=frequencies,
+                removal=remove, follow=follow, progress=progress,
+            )  # fmt: skip
+        record["positions"] = found.to_json()
+        more.append(positions_words(found))
 
     def words() -> str:
-        cut = "\nThe text was cut to the 512 tokens that the model is given." * report.truncated
+        cut = ""
+        if report.truncated:
+            cut = (
+                f"\nThe text was cut to the {opened.longest(prompt):,} tokens that the model can "
+                "read."
+            )
         about = f"window {chosen} {chosen.description}" if remove == "embedfilter" else remove
-        return f"{paragraph(about)}\n{paragraph(report.sentence)}{cut}\n\n{lens_table(report)}"
+        first = f"{paragraph(about)}\n{paragraph(report.sentence)}{cut}\n\n{lens_table(report)}"
+        return "\n\n".join([first, *more])
 
-    print_record(report.to_json(), as_json, words)
+    print_record(record, as_json, words)
 
 
 @click.command(
@@ -86,24 +172,27 @@ def lens(model: str, text: str, prompt: str, tau: str | None, window: str | None
 @model_argument
 @click.argument("file")
 @prompt_option
-@click.option("--raw", is_flag=True, help="Do not filter: d columns.")
+@click.option("--raw", is_flag=True, help="Do not filter; the output has d columns.")
 @tau_option
 @window_option
-@click.option("--full", is_flag=True, help="The filter's full form, d columns, instead of R - L.")
+@click.option(
+    "--full", is_flag=True, help="Write the filter's full form, with d columns instead of R - L."
+)
 @click.option("-o", "--output", required=True, metavar="OUT.npy", help="The file to write.")
 @encodes
 @json_option
 def embed(model: str, file: str, prompt: str, raw: bool, tau: str | None, window: str | None,
           full: bool, output: str, as_json: bool) -> None:  # fmt: skip
-    """Embed FILE, one text a line, into a float32 .npy with one row a line.
+    """Embed FILE, one text on each line, into a float32 .npy file with one row for each line.
 
-    Rows stand in the order of the lines and are not normalised. The file appears when all of it
-    is there; what was embedded before a Ctrl-C is kept and not computed again.
+    Rows are in the order of the lines. They are not normalised, unless the embedder's makers do so
+    under --prompt published. The file appears when it is complete. After Ctrl-C, embeddings that
+    are finished are kept and not computed again.
     """
     import numpy as np
 
-    from embfilter_viz.files import written_whole
     from embfilter_viz.spectral.filters import EmbedFilter
+    from embfilter_viz.system.files import written_whole
 
     if raw and (tau is not None or window is not None or full):
         raise InputError("--raw: leaves nothing to filter; drop it, or drop --tau/--window/--full")
@@ -130,14 +219,16 @@ def embed(model: str, file: str, prompt: str, raw: bool, tau: str | None, window
     }
 
     def words() -> str:
-        cut = f"; {record['truncated']} cut to 512 tokens" if record["truncated"] else ""
+        cut = ""
+        if record["truncated"]:
+            cut = f"; {record['truncated']} cut to {opened.longest(prompt):,} tokens"
         return f"{output}: {rows.shape[0]:,} × {rows.shape[1]} {rows.dtype}{cut}"
 
     print_record(record, as_json, words)
 
 
 @click.command(
-    short_help="Isotropy of a file of texts, before and after the filter.",
+    short_help="Measure how isotropic texts are, before and after the filter.",
     epilog="""Example: embfilter-viz geometry smollm2-135m texts.txt --tau 2
 
     JSON: {"raw": {"mean_cosine", "isoscore", "effective_rank", …}, "filtered": {…}, …}""",
@@ -147,15 +238,18 @@ def embed(model: str, file: str, prompt: str, raw: bool, tau: str | None, window
 @prompt_option
 @tau_option
 @window_option
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the random subspace.")
+@click.option(
+    "--seed", type=SEED, default=0, show_default=True, help="Seed of the random subspaces."
+)
 @encodes
 @json_option
 def geometry(model: str, file: str, prompt: str, tau: str | None, window: str | None, seed: int,
              as_json: bool) -> None:  # fmt: skip
-    """Isotropy of the texts in FILE, one a line: raw, filtered, and two controls.
+    """Measure the isotropy of the texts in FILE, one on each line: raw, filtered, and two controls.
 
-    In brackets 95 % intervals over texts. The controls: a random subspace of the filter's size,
-    and only the mean embedding's direction removed.
+    One control is 20 random subspaces of the filter's size, with their mean, least and greatest.
+    The other removes only the direction of the mean embedding of 80 of our demo texts, which are
+    embedded as well. With the mean of FILE's own texts, nothing would be left by construction.
     """
     from embfilter_viz.analyses.geometry import geometry as measure
     from embfilter_viz.cli.tables import geometry_table, paragraph

@@ -1,6 +1,7 @@
 """The way in and out: arguments to a command, whatever goes wrong to one line and a 2."""
 
 import io
+import logging
 import os
 import sys
 import warnings
@@ -21,6 +22,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with 0, or with 2 and one line on standard error."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # libraries' remarks to programmers, not to the user
+    _show_our_log()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A console that lacks a character gets its code point, not a traceback.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -44,10 +46,25 @@ def main(arguments: list[str] | None = None) -> None:
         _forget_output()
         _fail(f"{error.filename or 'standard output'}: {error.strerror or error}")
     except MemoryError:
-        _fail("the memory of this machine does not suffice; close other programs and try again")
+        _fail("this machine has too little free memory; close other programs and try again")
     except (KeyboardInterrupt, click.Abort):
         _fail("stopped; what was finished is kept")
     sys.exit(0)
+
+
+class _StandardError(logging.Handler):
+    """Our log, a line each, on whatever standard error is at the time."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        click.echo(f"{NAME}: {record.getMessage()}", err=True)
+
+
+def _show_our_log() -> None:
+    ours = logging.getLogger("embfilter_viz")
+    if not any(isinstance(handler, _StandardError) for handler in ours.handlers):
+        ours.addHandler(_StandardError())
+        ours.setLevel(logging.INFO)
 
 
 def _usage(error: click.UsageError) -> str:

@@ -28,9 +28,9 @@ __all__ = ["directions", "models", "spectroscopy", "spectrum"]
 @click.command(epilog='JSON: {"models": [{"name", "source", "bytes", "present"}, …]}')
 @json_option
 def models(as_json: bool) -> None:
-    """What can be picked, and what is already on this machine."""
+    """List the models that can be picked, and which are on this machine."""
     from embfilter_viz.cli.tables import columns
-    from embfilter_viz.models.sources import known_models
+    from embfilter_viz.models.sources.known import known_models
 
     found = known_models()
 
@@ -39,7 +39,7 @@ def models(as_json: bool) -> None:
             [m.name, f"{m.n_bytes / 1e6:,.0f} MB", "here" if m.present else "to fetch", m.source]
             for m in found
         ]
-        more = "Or give a hub id (org/name[@revision]), a folder, or a .gguf file."
+        more = "MODEL can also be a hub id (org/name[@revision]), a folder, or a .gguf file."
         return f"{columns(rows, '<><<')}\n\n{more}"
 
     record = [
@@ -50,7 +50,7 @@ def models(as_json: bool) -> None:
 
 
 @click.command(
-    short_help="Singular values of the head, and how accurate they are.",
+    short_help="Show the singular values of the head and their accuracy.",
     epilog="""Example: embfilter-viz spectrum smollm2-135m --centre
 
     JSON: {"d_vocab", "d_model", "singular_values": [d], "condition_number", "relative_error": [d],
@@ -61,9 +61,9 @@ def models(as_json: bool) -> None:
 @click.option("--centre", is_flag=True, help="Subtract the mean row of W_U first.")
 @json_option
 def spectrum(model: str, centre: bool, as_json: bool) -> None:
-    """Singular values of the head, how accurate they are, and which cannot be told apart.
+    """Show the singular values of the head, how accurate they are, and which cannot be told apart.
 
-    Directions are numbered from the strongest, 0. Only the head is opened, not the whole model.
+    Directions are numbered from 0, the strongest. Only the head is opened, not the whole model.
     """
     from embfilter_viz.analyses.spectrum import describe_spectrum
     from embfilter_viz.cli.tables import paragraph, spectrum_table
@@ -82,7 +82,7 @@ def spectrum(model: str, centre: bool, as_json: bool) -> None:
 
 
 @click.command(
-    short_help="The tokens at both ends of one direction.",
+    short_help="Show the tokens at both ends of one direction.",
     epilog="""Example: embfilter-viz directions smollm2-135m --index 0 --top 10
 
     JSON: {"index", "singular_value", "positive": [token, …], "negative": [token, …], …} with token
@@ -90,14 +90,22 @@ def spectrum(model: str, centre: bool, as_json: bool) -> None:
 )
 @model_argument
 @click.option("--index", type=int, required=True, help="Which direction; 0 is the strongest.")
-@click.option("--top", type=COUNT, default=20, show_default=True, help="Tokens at each end.")
-@click.option("--centre", is_flag=True, help="Of the head with its mean row subtracted.")
+@click.option(
+    "--top",
+    type=COUNT,
+    default=20,
+    show_default=True,
+    help="How many tokens are shown at each end.",
+)
+@click.option(
+    "--centre", is_flag=True, help="Take the direction of the head with its mean row subtracted."
+)
 @json_option
 def directions(model: str, index: int, top: int, centre: bool, as_json: bool) -> None:
-    """The tokens at both ends of one direction: what it writes, up and down.
+    """Show the tokens at both ends of one direction: those that it raises and those that it lowers.
 
-    The sign of a singular vector is arbitrary, so which end is called raised is too. Frequency
-    ranks are by wordfreq, 0 for the most frequent token.
+    The sign of a singular vector is arbitrary, so it is arbitrary too which end is called raised.
+    Frequency ranks are by wordfreq; the most frequent token has rank 0.
     """
     from embfilter_viz.analyses.spectrum import describe_direction
     from embfilter_viz.cli.tables import direction_table, number, paragraph
@@ -117,8 +125,8 @@ def directions(model: str, index: int, top: int, centre: bool, as_json: bool) ->
         if found.group:
             a, b = found.group
             head += (
-                f", too close to its neighbours to tell {a} to {b - 1} apart: read no meaning "
-                "into it alone"
+                f", too close to its neighbours to tell {a} to {b - 1} apart: it has no "
+                "meaning alone"
             )
         return f"{paragraph(head)}\n{paragraph(_loaded(opened))}\n\n{direction_table(found)}"
 
@@ -126,33 +134,43 @@ def directions(model: str, index: int, top: int, centre: bool, as_json: bool) ->
 
 
 @click.command(
-    short_help="Which directions carry the frequent tokens?",
-    epilog="""Example: embfilter-viz spectroscopy smollm2-135m --gauge centred --bands 20
+    short_help="Show which directions carry the frequent tokens.",
+    epilog="""Example: embfilter-viz spectroscopy smollm2-135m --bands 20
 
-    JSON: {"shift": {"frequent": [d or N], "infrequent": […], "random": […]},
-    "edge_to_bulk": {"ratio", "low", "high", …}, "frequent_tokens": [token, …], …}""",
+    JSON: {"shift": {"frequent": [d or N], "infrequent": […], "random": […]}, relative to the
+    tokens' own logits, "absolute_shift": the same in logits, "permuted_shift": {"low", "median",
+    "high"}, "edge_to_bulk": {"ratio", "low", "high", "strong": {"ratio", "permuted", "p_value", …},
+    "weak": {…}, "verdict": "both", "strong", "weak" or "absent", …}, "contrast": {"random":
+    {"ratio", "low", "high", …}, "infrequent": {…}}, "left_out", "frequent_tokens": [token, …],
+    …}""",
 )
 @model_argument
 @frequencies_option
-@click.option("--gauge", type=click.Choice(GAUGES), default="paper", show_default=True,
-              help="How the constant that softmax ignores is fixed.")  # fmt: skip
-@click.option("--top", type=COUNT, default=100, show_default=True, help="Tokens in each set, k.")
+@click.option("--gauge", type=click.Choice(GAUGES), default="centred", show_default=True,
+              help="The choice of the constant that softmax ignores. In the paper's gauge the "
+                  "constant stays in, and the shift at the strong end comes from it: permuted "
+                  "token frequencies give a larger shift.")  # fmt: skip
+@click.option(
+    "--top", type=COUNT, default=100, show_default=True, help="How many tokens each set has, k."
+)
 @click.option("--bands", "n_bands", type=COUNT, metavar="N",
               help="Remove N whole bands instead of single directions.")  # fmt: skip
 @click.option("--spacing", type=click.Choice(["linear", "log"]), default="linear",
               show_default=True, help="Widths of the bands.")  # fmt: skip
 @alpha_option
 @click.option("--seed", type=SEED, default=0, show_default=True,
-              help="Of the random tokens and of the resampling.")  # fmt: skip
+              help="Seed of the random tokens, the permutations and the resampling.")  # fmt: skip
 @encodes
 @json_option
 def spectroscopy(model: str, source: str, gauge: str, top: int, n_bands: int | None, spacing: str,
                  alpha: float, seed: int, as_json: bool) -> None:  # fmt: skip
-    """Logit shifts of the average token: which directions carry the frequent tokens?
+    """Measure the logit shifts of the average token: which directions carry the frequent tokens?
 
     The average token is the hidden state whose logits come nearest to the log token frequencies.
-    Each direction is removed from it in turn, and the shift of its logits measured over the
-    most frequent tokens and, as controls, over infrequent and random ones.
+    Each direction is removed from it in turn, and the shift of its logits is measured over the most
+    frequent tokens and, as controls, over infrequent and random tokens. Whether the shifts at both
+    ends of the spectrum are larger than chance (the U) is decided by 999 permutations of the token
+    frequencies.
     """
     from embfilter_viz.analyses.spectroscopy import spectroscopy as measure
     from embfilter_viz.cli.tables import paragraph, shift_table
@@ -167,24 +185,32 @@ def spectroscopy(model: str, source: str, gauge: str, top: int, n_bands: int | N
         )  # fmt: skip
 
     def words() -> str:
-        about = f"Logit shift, gauge {gauge}, frequencies: {frequencies.detail}."
-        about = f"{paragraph(about)}\n{paragraph(_loaded(opened))}"
-        return f"{paragraph(result.sentence)}\n\n{about}\n{shift_table(result)}"
+        answers = (result.u_sentence, result.control_sentence, result.gauge_sentence)
+        about = (
+            f"Mean absolute shift of the logits. Token frequencies: {frequencies.detail}.",
+            result.ordinary.sentence,
+            _loaded(opened),
+        )
+        said = ["\n".join(paragraph(one) for one in part) for part in (answers, about)]
+        return f"{said[0]}\n\n{said[1]}\n\n{shift_table(result)}"
 
     print_record(result.to_json() | _read_of(opened), as_json, words)
 
 
 def _loaded(model: "Model") -> str:
-    return f"Loaded {model.loaded}."
+    why = model.card.only_head
+    more = f" Texts cannot be encoded with it: {why}." if why is not None else ""
+    return f"Loaded {model.loaded}.{more}"
 
 
 def _read_of(model: "Model") -> dict[str, Any]:
-    """What was read of the checkpoint and what was left, for a program."""
+    """Return what was read of the checkpoint and what was left, for a program."""
     card = model.card
     return {
         "loaded": {
             "sentence": model.loaded,
             "head_bytes": card.head_bytes,
             "checkpoint_bytes": card.n_bytes,
-        }
+        },
+        **({} if card.only_head is None else {"only_head": card.only_head}),
     }

@@ -1,5 +1,6 @@
 """What arguments name, opened and read: a model, a window, texts, token frequencies."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,22 +11,68 @@ from embfilter_viz.errors import InputError
 
 if TYPE_CHECKING:
     from embfilter_viz.model import Model
-    from embfilter_viz.models.frequencies import TokenFrequencies
+    from embfilter_viz.models.head.frequencies import TokenFrequencies
     from embfilter_viz.spectral.windows import Window
+    from embfilter_viz.yardstick import Yardstick
 
-__all__ = ["frequencies_of", "lines_of", "opened_model", "texts_of", "window_of"]
+__all__ = [
+    "frequencies_of",
+    "lines_of",
+    "opened_model",
+    "opened_models",
+    "opened_yardstick",
+    "texts_of",
+    "window_of",
+]
 
 
 def opened_model(name: str) -> "Model":
-    """The model called ``name``, on the device and in the precision that the command was given."""
+    """The model called ``name``, with the device, precision and head that the command was given."""
+    return _opened(name, click.get_current_context().meta.get(_HEAD_FROM))
+
+
+def opened_models(names: Iterable[str]) -> dict[str, "Model"]:
+    """Several models by their names; ``--head-from`` lends to those of them that have no head."""
+    from embfilter_viz.models.head.unembedding import NoHeadError
+
+    head_from = click.get_current_context().meta.get(_HEAD_FROM)
+    opened = {}
+    for name in dict.fromkeys(names):
+        try:
+            opened[name] = _opened(name, None)
+        except NoHeadError:
+            if not head_from:
+                raise
+            opened[name] = _opened(name, head_from)
+    if head_from and all(model.head_from is None for model in opened.values()):
+        raise InputError(
+            f"--head-from {head_from}: each model has a head of its own; drop this option"
+        )
+    return opened
+
+
+_HEAD_FROM = "embfilter_viz.head_from"
+
+
+def _opened(name: str, head_from: str | None) -> "Model":
     from embfilter_viz.model import open_model
 
     notes = click.get_current_context().meta
     options = {key: notes.get(f"embfilter_viz.{key}") for key in ("device", "dtype")}
+    options["head_from"] = head_from
     with watched() as progress:
         model = open_model(name, progress=progress, **{k: it for k, it in options.items() if it})
-    notes["embfilter_viz.model"] = model
+    notes.setdefault("embfilter_viz.models", {})[name] = model
     return model
+
+
+def opened_yardstick(name: str) -> "Yardstick":
+    """The model of that name that was trained for embeddings, on the command's device."""
+    from embfilter_viz.yardstick import open_yardstick
+
+    device = click.get_current_context().meta.get("embfilter_viz.device") or "auto"
+    with watched() as progress:
+        return open_yardstick(name, device=device, progress=progress)
 
 
 def window_of(model: "Model", tau: str | None, window: str | None) -> "Window":
@@ -49,7 +96,7 @@ def texts_of(source: str) -> tuple[str, ...] | None:
         return None
     if not Path(source).is_file():
         raise InputError(
-            f"--frequencies {source!r}: no such file, and it is neither model nor wordfreq"
+            f"--frequencies {source!r}: there is no such file; give model, wordfreq or a file"
         )
     return read_texts(source).texts
 
@@ -57,7 +104,17 @@ def texts_of(source: str) -> tuple[str, ...] | None:
 def frequencies_of(
     model: "Model", source: str, texts: tuple[str, ...] | None, alpha: float
 ) -> "TokenFrequencies":
-    """Token frequencies by ``--frequencies``, counted in ``texts`` where there are any."""
+    """Token frequencies by ``--frequencies``, counted in ``texts`` where there are any.
+
+    Args:
+        model: the opened model.
+        source: model, wordfreq or the name of a file.
+        texts: those of the file.
+        alpha: what is added to every count.
+
+    Returns:
+        p̂ over the vocabulary.
+    """
     with watched() as progress:
         if texts is None:
             return model.frequencies(source, alpha=alpha, progress=progress)

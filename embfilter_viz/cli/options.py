@@ -1,48 +1,60 @@
 """Arguments and options that several commands take, and what can be chosen in them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
+
+from embfilter_viz.cli.prompting import POOLINGS, PROMPTS, prompt_option, prompt_option_with
+from embfilter_viz.errors import InputError
 
 __all__ = [
     "COUNT",
     "DEVICES",
     "EXPORTS",
     "GAUGES",
+    "METHODS",
+    "POOLINGS",
     "PRECISIONS",
     "PROMPTS",
     "REMOVALS",
     "SEED",
     "TASKS",
     "alpha_option",
+    "columns_of",
     "encodes",
     "frequencies_option",
+    "head_from_option",
     "json_option",
     "model_argument",
     "prompt_option",
+    "prompt_option_with",
+    "reference_option",
     "tau_option",
     "window_option",
 ]
 
 # Spelled out, so that --help imports nothing; a test holds them to the library's own names.
-PROMPTS = ("prompteol", "echo", "mean", "last")
 GAUGES = ("paper", "centred", "invariant")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("float32", "bfloat16", "float16")
 REMOVALS = ("embedfilter", "dominant", "secondary", "bulk", "optimal", "truncation", "random")
 EXPORTS = ("filter", "sentence-transformers", "faiss", "numpy", "report")
+METHODS = (
+    *("embedfilter", "centred-window", "reweighting", "reweighting-window", "mean-subtraction"),
+    *("mean-projection", "first-direction", "all-but-the-top", "soft-whitening", "z-score"),
+    *("whitening", "whitening-full", "pca", "rogue-dimensions", "truncation"),
+    *("random-coordinates", "random-subspace", "window+mean-subtraction"),
+    *("window+mean-projection", "window+first-direction", "window+all-but-the-top"),
+    *("window+soft-whitening", "window+z-score", "centred-window+mean-subtraction"),
+    "reweighting+mean-subtraction",
+)
 TASKS = ("sts", "retrieval", "classification", "clustering", "pairs")
 
 COUNT = click.IntRange(min=1)
 SEED = click.IntRange(min=0)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-model_argument = click.argument("model")
-prompt_option = click.option(
-    "--prompt", type=click.Choice(PROMPTS), default="prompteol", show_default=True,
-    help="How a text is put to the model, and what is pooled.",
-)  # fmt: skip
 tau_option = click.option(
     "--tau", metavar="T", help="Keep the middle d/T directions, as the paper does.  [default: 2]"
 )
@@ -53,33 +65,76 @@ window_option = click.option(
 )
 frequencies_option = click.option(
     "--frequencies", "source", metavar="model|wordfreq|FILE", default="model", show_default=True,
-    help="Where token frequencies come from: the model's own predictions, English word "
-    "frequencies, or the counts in a file of texts.",
+    help="The source of the token frequencies: the model's own predictions, English word "
+        "frequencies, or the counts in a file of texts.",
 )  # fmt: skip
 alpha_option = click.option(
     "--alpha", type=float, default=1.0, show_default=True,
-    help="Added to every count of wordfreq or FILE, for log 0 is undefined.",
+    help="Number added to every count of wordfreq or FILE, because log 0 is undefined.",
 )  # fmt: skip
 
 
-def _noted(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
+def reference_option(default: str | None) -> Callable[..., Any]:
+    """The option that names other texts to compare with."""
+    return click.option(
+        "--relative-to", metavar="demo|FILE", default=default, show_default=default is not None,
+        help="Other texts whose mean embedding is removed: our demo texts, or those in a file.",
+    )  # fmt: skip
+
+
+def _noted(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     """Keep an option that every command hands to ``opened_model`` alike."""
     ctx.meta[f"embfilter_viz.{parameter.name}"] = value
     return value
 
 
+head_from_option = click.option(
+    "--head-from", metavar="MODEL", expose_value=False, callback=_noted,
+    help="For a model saved without a head: another model of the same width and tokens. Only its "
+        'head is read. In JSON it is "head_from".',
+)  # fmt: skip
+
+
+def model_argument(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The argument of a command that opens a model, and the model that may lend it a head."""
+    return click.argument("model")(head_from_option(command))
+
+
+yardstick_option = click.option(
+    "--yardstick", "yardsticks", multiple=True, metavar="MODEL",
+    help="A model that was trained for embeddings, to stand beside: the folder or hub id of a "
+    "sentence-transformers model. May be repeated.",
+)  # fmt: skip
+
 _device = click.option(
     "--device", type=click.Choice(DEVICES), default="auto", show_default=True,
     expose_value=False, callback=_noted,
-    help="Where the model runs: the fastest that is here, the processor, a graphics card, Apple's.",
+    help="Where the model runs: auto is the fastest device of this machine, cpu the processor, "
+        "cuda a graphics card, mps an Apple GPU.",
 )  # fmt: skip
 _dtype = click.option(
     "--dtype", type=click.Choice(PRECISIONS), default="float32", show_default=True,
     expose_value=False, callback=_noted,
-    help='Precision the model runs in; a lower one is said, in JSON as "encoded".',
+    help="Precision that the model runs in. The output names it if it is not float32, in JSON as "
+        '"encoded".',
 )  # fmt: skip
 
 
 def encodes(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of a command that runs the model over texts."""
     return _device(_dtype(command))
+
+
+def columns_of(named: Iterable[str]) -> dict[str, str]:
+    """Return which column is what, from every ``--column ROLE=NAME``.
+
+    Raises:
+        InputError: one that is not written so.
+
+    >>> columns_of(["score=gold"])
+    {'score': 'gold'}
+    """
+    for one in named:
+        if "=" not in one:
+            raise InputError(f"--column {one!r}: write it as ROLE=NAME, such as score=gold")
+    return dict(one.split("=", 1) for one in named)

@@ -3,24 +3,80 @@
 import json
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from embfilter_viz.wording import counted
+
+if TYPE_CHECKING:
+    from embfilter_viz.model import Model
 
 __all__ = ["print_record"]
 
 
 def print_record(record: dict[str, Any], as_json: bool, words: Callable[[], str]) -> None:
-    """The record as JSON, or ``words()`` for a reader; with it a precision that is not float32."""
-    model = click.get_current_context().meta.get("embfilter_viz.model")
-    encoded = None if model is None or model.dtype == "float32" else model.encoded
+    """The record as JSON, or ``words()`` for a reader; with it what is out of the ordinary.
+
+    That is a precision that is not float32, a head that another model lends, a layer that is not
+    the last, several templates, and a token at the end of each text that the prompt leaves out; the
+    last is told on standard error.
+    """
+    models: dict[str, Model] = click.get_current_context().meta.get("embfilter_viz.models", {})
+    encoded = next((m.encoded for m in models.values() if m.dtype != "float32"), None)
+    lent = {name: m.head_from for name, m in models.items() if m.head_from is not None}
+    read = _read(models)
+    unread = _unread(models, read)
+    reading = [one for one in (_reading(models[name], prompt) for name, prompt in read) if one]
+    for one in unread:
+        click.echo(f"embfilter-viz: {one['model']}: {one['sentence']}", err=True)
     if not as_json:
         click.echo(words())
+        for name, lender in lent.items():
+            click.echo(f"\nThe head of {lender} is used, because {name} has none of its own.")
+        for said in reading:
+            click.echo(f"\n{said['sentence']}")
         if encoded is not None:
-            said = f"Texts were read in {encoded['dtype']} on {encoded['device']}, not in float32."
-            click.echo(f"\n{said}")
+            at = f"{encoded['dtype']} on {encoded['device']}"
+            click.echo(f"\nTexts were read in {at}, not in float32.")
         return
+    if reading:
+        record = {**record, "reading": reading}
     if encoded is not None:
         record = {**record, "encoded": encoded}
+    if lent:
+        record = {**record, "head_from": next(iter(lent.values()))}
+    if unread:
+        record = {**record, "unread_tokens": unread}
     utf8 = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "") == "utf8"
     click.echo(json.dumps(record, ensure_ascii=not utf8, allow_nan=False))
+
+
+def _read(models: dict[str, "Model"]) -> list[tuple[str, str]]:
+    """The prompts that texts were read under, each with the name of its model."""
+    given = click.get_current_context().params
+    runs = given.get("runs") or [(name, given.get("prompt")) for name in models]
+    return sorted({(name, prompt) for name, prompt, *_ in runs if prompt and models[name].encoded})
+
+
+def _reading(model: "Model", prompt: str) -> dict[str, Any]:
+    """After which layer texts were read and what a text costs; empty for the last layer, once."""
+    layer, of, forwards = model.layer_read(prompt), model.n_layers, model.forwards(prompt)
+    if (layer, forwards) == (of, 1):
+        return {}
+    asked = model.prompt(prompt)
+    return {
+        "model": model.name, "prompt": str(asked), "layer": layer, "n_layers": of,
+        "forwards_per_text": forwards,
+        "sentence": f"{model.name}, prompt {asked.words}: read after layer {layer} of {of}, in "
+        f"{counted(forwards, 'forward pass', 'forward passes')} a text.",
+    }  # fmt: skip
+
+
+def _unread(models: dict[str, "Model"], read: list[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Return the tokens at the end of texts that the prompt left out, for each model."""
+    return [
+        {"model": name, "tokens": list(models[name].end_tokens), "sentence": sentence}
+        for name, prompt in read
+        if (sentence := models[name].end_tokens_sentence(prompt))
+    ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from embfilter_viz.progress import Progress
+from embfilter_viz.system.progress import Progress
 
 if TYPE_CHECKING:
     from tqdm import tqdm

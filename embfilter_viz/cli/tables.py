@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from embfilter_viz.wording import fixed, signed
+
 if TYPE_CHECKING:
     from embfilter_viz.analyses.geometry import Geometry
     from embfilter_viz.analyses.lens import Lens
@@ -14,7 +16,9 @@ if TYPE_CHECKING:
     from embfilter_viz.analyses.spectrum import Direction
     from embfilter_viz.analyses.sweep import Sweep, WindowScore
     from embfilter_viz.analyses.tokens import Token
+    from embfilter_viz.embeddings.interval import Interval
     from embfilter_viz.spectral.spectrum import Spectrum
+    from embfilter_viz.spectral.windows import Window
 
 __all__ = [
     "cells",
@@ -27,6 +31,7 @@ __all__ = [
     "shift_table",
     "spectrum_table",
     "sweep_tables",
+    "tau_cell",
     "tokens_beside",
 ]
 
@@ -91,19 +96,22 @@ def columns(rows: Iterable[Sequence[str]], sides: str) -> str:
     return "\n".join(lines)
 
 
-def tokens_beside(blocks: Sequence[tuple[str, Sequence["Token"]]]) -> str:
-    """Lists of tokens side by side, best first, with logit and frequency rank."""
-    head = ["", *(cell for title, _ in blocks for cell in (title, "logit", "freq. rank"))]
+def tokens_beside(blocks: Sequence[tuple[str, Sequence["Token"]]], *, logits: bool = True) -> str:
+    """Lists of tokens side by side, best first, with logit, unless left out, and frequency rank."""
+    shown = slice(None) if logits else slice(None, None, 2)
+    titles = ((title, "logit", "freq. rank")[shown] for title, _ in blocks)
+    head = ["", *(cell for title in titles for cell in title)]
     rows = [
-        [str(place), *(cell for token in row for cell in _cells_of(token))]
+        [str(place), *(cell for token in row for cell in _cells_of(token)[shown])]
         for place, row in enumerate(zip_longest(*(tokens for _, tokens in blocks)), start=1)
     ]
-    return columns([head, *rows], ">" + "<>>" * len(blocks))
+    return columns([head, *rows], ">" + "<>>"[shown] * len(blocks))
 
 
-def lens_table(report: "Lens") -> str:
+def lens_table(report: "Lens", names: tuple[str, str] = ("raw", "filtered")) -> str:
     """The top tokens raw and filtered, and where each filtered one stood before."""
-    head = ["", "raw", "logit", "freq. rank", "filtered", "logit", "freq. rank", "raw place"]
+    head = ["", names[0], "logit", "freq. rank", names[1], "logit", "freq. rank"]
+    head.append(f"{names[0]} place")
     rows = [
         [str(place), *_cells_of(raw), *_cells_of(kept), f"{before + 1:,}"]
         for place, (raw, kept, before) in enumerate(
@@ -130,13 +138,14 @@ def spectrum_table(spectrum: "Spectrum") -> str:
 
 
 def shift_table(result: "Spectroscopy") -> str:
-    """Δπ by band, or its mean over parts of the spectrum where there are many."""
-    names = list(result.shift)
+    """Shifts in logits by band, or their mean over parts of the spectrum where there are many."""
+    shown = {**result.absolute_shift, "chance up to": result.permuted[2]}
+    names = list(shown)
     if len(result.edges) - 1 <= BANDS_IN_FULL:
         rows = [
             [
                 f"{a} to {b - 1}" if b - a > 1 else f"{a}",
-                *(f"{result.shift[name][i]:.4f}" for name in names),
+                *(f"{shown[name][i]:.4f}" for name in names),
             ]
             for i, (a, b) in enumerate(zip(result.edges, result.edges[1:], strict=False))
         ]
@@ -145,15 +154,15 @@ def shift_table(result: "Spectroscopy") -> str:
     rows = []
     for low, high in PARTS:
         inside = (middle >= low / 100) & (middle < high / 100)
-        means = [
-            f"{result.shift[name][inside].mean():.4f}" if inside.any() else "–" for name in names
-        ]
+        means = [f"{shown[name][inside].mean():.4f}" if inside.any() else "–" for name in names]
         rows.append([f"{low} to {high} %", *means])
     return columns([["mean over", *names], *rows], ">" * (len(names) + 1))
 
 
 def geometry_table(report: "Geometry") -> str:
-    """Each measure with its interval, a line a variant."""
+    """Each measure with its interval, a line a variant; of random subspaces the range."""
+    from embfilter_viz.spectral.baselines import RANDOM_SUBSPACES
+
     head = ["", "mean cosine", "", "IsoScore", "", "effective rank", ""]
     rows = [
         [
@@ -161,18 +170,27 @@ def geometry_table(report: "Geometry") -> str:
             *(
                 cell
                 for one in (found.mean_cosine, found.isoscore, found.effective_rank)
-                for cell in (f"{one.value:.3g}", f"[{one.low:.3g}, {one.high:.3g}]")
+                for cell in (f"{one.value:z.3g}", f"[{one.low:z.3g}, {one.high:z.3g}]")
             ),
         ]
         for name, found in report.variants.items()
     ]
-    return columns([head, *rows], "<><><><")
+    told = (
+        "In brackets are 95 % intervals over texts. For the random subspaces, the number is "
+        f"the mean of {RANDOM_SUBSPACES}, and in brackets are the least and the greatest."
+    )
+    return f"{columns([head, *rows], '<><><><')}\n\n{paragraph(told)}"
 
 
 def sweep_tables(found: "Sweep") -> str:
     """The windows, or the best of them, and below the alternatives with the paper's figures."""
     shown: Sequence[WindowScore] = found.windows
-    title = f"{found.measure}, 95 % intervals; difference to raw corrected for all windows"
+    title = (
+        f"{found.measure}, with 95 % intervals; those of differences to raw are corrected for "
+        f"all {found.n_compared}"
+    )
+    if found.no_interval:
+        title = f"{found.measure}; {found.no_interval}"
     if len(shown) > WINDOWS_IN_FULL:
         shown = sorted(shown, key=lambda one: -one.score.value)[:WINDOWS_IN_FULL]
         title = f"the {WINDOWS_IN_FULL} highest of {len(found.windows)} windows; {title}"
@@ -180,11 +198,11 @@ def sweep_tables(found: "Sweep") -> str:
     rows += [
         [
             str(one.window),
-            f"{one.window.tau:.2f}",
-            f"{one.score.value:.2f}",
-            f"[{one.score.low:.1f}, {one.score.high:.1f}]",
-            f"{one.corrected.value:+.2f}",
-            f"[{one.corrected.low:+.1f}, {one.corrected.high:+.1f}]",
+            tau_cell(one.window),
+            fixed(one.score.value, 2),
+            _ends(one.score),
+            signed(one.corrected.value, 2),
+            _ends(one.corrected, sign=True),
         ]
         for one in shown
     ]
@@ -192,14 +210,14 @@ def sweep_tables(found: "Sweep") -> str:
     if found.baselines:
         from embfilter_viz.analyses.sweep import PAPER
 
-        rows = [["beside it", "numbers", "score", "to raw", "", "paper*"]]
+        rows = [["alternative", "numbers", "score", "to raw", "", "paper*"]]
         for other in found.baselines:
             figure = found.paper.get(other.name)
             gain = other.corrected
             scored = [
-                "–" if other.score is None else f"{other.score.value:.2f}",
-                "" if gain is None else f"{gain.value:+.2f}",
-                "" if gain is None else f"[{gain.low:+.1f}, {gain.high:+.1f}]",
+                "–" if other.score is None else fixed(other.score.value, 2),
+                "" if gain is None else signed(gain.value, 2),
+                "" if gain is None else _ends(gain, sign=True),
             ]
             rows.append(
                 [other.name, str(other.dims), *scored, "" if figure is None else f"{figure:.2f}"]
@@ -207,10 +225,26 @@ def sweep_tables(found: "Sweep") -> str:
         learnt = next((one.calibration for one in found.baselines if one.calibration), None)
         refused = [f"{one.name}: {one.refusal}" for one in found.baselines if one.refusal]
         blocks += ["", columns(rows, "<>>><>")]
-        blocks += [paragraph(f"* another model's: {PAPER}.")]
-        blocks += [paragraph(f"Calibrated on {learnt}.")] if learnt else []
+        blocks += [paragraph(f"* is of another model: {PAPER}.")]
+        blocks += (
+            [paragraph(f"Alternatives that learn were calibrated on {learnt}.")] if learnt else []
+        )
         blocks += [paragraph(one) for one in refused]
     return "\n".join(blocks)
+
+
+def tau_cell(window: "Window") -> str:
+    """The τ that was asked for, and behind it what it comes to where that differs."""
+    asked, comes_to = window.tau_asked, window.tau
+    if asked is None:
+        return f"{comes_to:.2f}"
+    return f"{asked:g}" if asked == comes_to else f"{asked:g} ({comes_to:.4f})"
+
+
+def _ends(one: "Interval", *, sign: bool = False) -> str:
+    """An interval in brackets; nothing where there is none."""
+    word = signed if sign else fixed
+    return f"[{word(one.low, 1)}, {word(one.high, 1)}]" if one.known else ""
 
 
 def direction_table(found: "Direction") -> str:
@@ -219,7 +253,7 @@ def direction_table(found: "Direction") -> str:
 
 
 def _cells_of(token: "Token | None") -> tuple[str, str, str]:
-    from embfilter_viz.models.vocabulary import visible
+    from embfilter_viz.models.head.vocabulary import visible
 
     if token is None:
         return "", "", ""

@@ -14,8 +14,11 @@ from io import StringIO
 from embfilter_viz.errors import InputError
 
 __all__ = [
+    "EXAMPLE_PAIR",
     "EXAMPLE_SENTENCES",
     "PAPER_TABLES",
+    "UNRELATED_PAIR",
+    "UNRELATED_PROMPT",
     "Cell",
     "DemoTexts",
     "a_few_demo_texts",
@@ -38,6 +41,17 @@ EXAMPLE_SENTENCES = (
     "Install the update, restart the computer, and check that your backup still opens.",
 )
 """(6,) single sentences to start from where a page has a text box."""
+
+
+EXAMPLE_PAIR = (EXAMPLE_SENTENCES[0], "A violinist plays beneath the train tracks.")
+"""(2,) sentences to start from where a page compares two: much the same in other words."""
+
+UNRELATED_PAIR = (EXAMPLE_SENTENCES[0], "The judge dismissed the case.")
+"""(2,) sentences that have nothing to do with one another, to ask why a model finds them alike."""
+
+UNRELATED_PROMPT = "mean"
+"""The prompt under which the bundled model shows most plainly what these two share: frequent
+tokens. Under PromptEOL it decodes them to few."""
 
 
 @dataclass(frozen=True)

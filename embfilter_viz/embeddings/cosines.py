@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from embfilter_viz.errors import InputError
-from embfilter_viz.progress import Progress, silent
+from embfilter_viz.system.progress import Progress, silent
 
 __all__ = ["CosineHistogram", "checked", "cosine_histogram", "mean_cosine", "unit_rows"]
 
@@ -16,7 +16,7 @@ _COSINES_AT_ONCE = 4_000_000
 
 @dataclass(frozen=True)
 class CosineHistogram:
-    """How the cosines of all distinct pairs of rows are spread over [-1, 1]."""
+    """The histogram of the cosines of all distinct pairs of rows over [-1, 1]."""
 
     edges: np.ndarray
     """(bins + 1,) float64 edges of the bins, from -1 to 1; each bin holds its left edge."""

@@ -9,7 +9,7 @@ import numpy as np
 from embfilter_viz.embeddings.cosines import checked, unit_rows
 from embfilter_viz.embeddings.ranking import top_k
 from embfilter_viz.errors import InputError
-from embfilter_viz.progress import Progress, silent
+from embfilter_viz.system.progress import Progress, silent
 
 __all__ = [
     "Layout",
@@ -166,6 +166,9 @@ def trustworthiness(
         seed: of that sample.
         progress: told the texts done.
 
+    Returns:
+        () from 0 to 1; 1 is perfect.
+
     Raises:
         InputError: fewer than 3 texts, or not one point for each.
 
@@ -239,6 +242,9 @@ def aligned_umap(
         n_epochs: rounds of the optimisation.
         progress: told stage by stage; may raise to stop between them and between rounds.
 
+    Returns:
+        one map (n, 2) for each set, and how true they are.
+
     Raises:
         InputError: fewer than 4 texts, sets of different texts, or parameters out of range.
     """
@@ -292,7 +298,18 @@ def _check_umap(sets: Sequence[np.ndarray], n_neighbors: int, min_dist: float) -
 def _neighbours(
     E: np.ndarray, k: int, number: int, of: int, progress: Progress
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(n, k) rows nearest by cosine, each row first among its own, and their distances."""
+    """(n, k) rows nearest by cosine, each row first among its own, and their distances.
+
+    Args:
+        E: (n, d) embeddings.
+        k: how many neighbours, the row itself included.
+        number: which set this is.
+        of: how many sets there are.
+        progress: told of the work.
+
+    Returns:
+        (n, k) rows and (n, k) distances.
+    """
     U = unit_rows(E)
     n = len(U)
     near, distances = np.empty((n, k), np.int64), np.empty((n, k), np.float32)

@@ -26,7 +26,7 @@ class TopTokens:
 
 @dataclass(frozen=True)
 class RankChanges:
-    """Where some tokens stand by raw and by filtered logits; rank 0 is the largest logit."""
+    """The ranks of some tokens by raw and by filtered logits; rank 0 is the largest logit."""
 
     ids: np.ndarray
     """(k,) int64 the tokens asked for, in that order."""
@@ -85,7 +85,7 @@ def ranks_of(logits: np.ndarray, ids: np.ndarray) -> np.ndarray:
 def rank_changes(
     raw_logits: np.ndarray, filtered_logits: np.ndarray, ids: np.ndarray
 ) -> RankChanges:
-    """How the filter moved some tokens, usually those shown: in either's top k.
+    """Say how the filter moved some tokens, usually those shown: in either's top k.
 
     Args:
         raw_logits: (d_vocab,) of the raw embedding.

@@ -7,7 +7,7 @@ import numpy as np
 from embfilter_viz.embeddings.cosines import unit_rows
 from embfilter_viz.embeddings.ranking import top_k
 from embfilter_viz.errors import InputError
-from embfilter_viz.progress import Progress, silent
+from embfilter_viz.system.progress import Progress, silent
 
 __all__ = [
     "NeighbourChanges",
@@ -29,7 +29,7 @@ class Neighbours:
     """The texts nearest to one text, nearest first."""
 
     index: int
-    """() row of the text asked about."""
+    """() row of the text asked about; -1 where it is none of the texts."""
     ids: np.ndarray
     """(k,) int64 rows of its neighbours, largest cosine first, itself not among them."""
     cosines: np.ndarray
@@ -59,7 +59,7 @@ class NeighbourChanges:
 
 @dataclass(frozen=True)
 class Overlap:
-    """How many of their k nearest neighbours texts keep under the filter."""
+    """The share of their k nearest neighbours that texts keep under the filter."""
 
     k: int
     """() neighbours compared."""
@@ -94,13 +94,16 @@ def nearest(E: np.ndarray, index: int, k: int = 10) -> Neighbours:
 def neighbour_changes(
     raw: np.ndarray, filtered: np.ndarray, index: int, k: int = 10
 ) -> NeighbourChanges:
-    """What stayed, entered and left among the k nearest neighbours of one text.
+    """Return what stayed, entered and left among the k nearest neighbours of one text.
 
     Args:
         raw: (n, d) raw embeddings.
         filtered: (n, m) filtered embeddings of the same texts, either form.
         index: row asked about.
         k: number of neighbours.
+
+    Returns:
+        the neighbours before and after, and which of them differ.
 
     Raises:
         InputError: the two are not of the same texts, or as :func:`nearest`.
@@ -115,7 +118,7 @@ def neighbour_changes(
 
 
 def changes_of(before: Neighbours, after: Neighbours) -> NeighbourChanges:
-    """What stayed, entered and left between two lists of one text's neighbours."""
+    """Return what stayed, entered and left between two lists of one text's neighbours."""
     stayed = after.ids[np.isin(after.ids, before.ids)]
     entered = after.ids[~np.isin(after.ids, before.ids)]
     left = before.ids[~np.isin(before.ids, after.ids)]
@@ -134,6 +137,9 @@ def overlap_at_k(
         filtered: (n, m) filtered embeddings of the same texts, either form.
         k: number of neighbours, at least 1; all others where it is more.
         progress: told the texts done.
+
+    Returns:
+        the share for each text, and their mean.
 
     Raises:
         InputError: the two are not of the same texts, or as :func:`nearest`.

@@ -6,22 +6,19 @@ of that of all directions. Everything here equals the definition applied to ``E 
 the rounding of that product.
 """
 
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
 
 from embfilter_viz.embeddings.cosines import CosineHistogram, checked, cosine_histogram
-from embfilter_viz.embeddings.isotropy import (
-    Isotropy,
-    check_spread,
-    dealt,
-    gram_without,
-    jackknifed,
-)
+from embfilter_viz.embeddings.isotropy import Isotropy, measured
 from embfilter_viz.embeddings.layouts import Layout, leading_eigenvectors
 from embfilter_viz.embeddings.neighbours import Neighbours, nearest_of_cosines
+from embfilter_viz.embeddings.scatter import Scatter, check_spread, dealt, gram_without
+from embfilter_viz.embeddings.text_intervals import TextCosines
 from embfilter_viz.errors import InputError
-from embfilter_viz.progress import Progress, silent
+from embfilter_viz.system.progress import Progress, silent
 
 __all__ = ["SAMPLED_TEXTS", "Rotated", "Run"]
 
@@ -80,7 +77,6 @@ class Rotated:
             np.matmul(E[part], self.basis, out=self.rows[part])
         self.mean = self.rows.mean(axis=0, dtype=np.float64)
         self.members = dealt(self.n, groups, seed)
-        self.sizes = np.array([len(group) for group in self.members])
         mean = E.mean(axis=0, dtype=np.float64)
         check_spread(
             sum(float(np.square(E[part] - mean).sum()) for part in _parts(self.n)),
@@ -90,7 +86,7 @@ class Rotated:
 
     @property
     def keeps_covariances(self) -> bool:
-        """Whether the covariance without each group is kept, so that a window only cuts it out."""
+        """Tell whether the covariance without each group is kept, for windows to cut out."""
         return 8 * self.d**2 * (1 + len(self.members)) <= _BYTES_FOR_COVARIANCES
 
     @cached_property
@@ -128,14 +124,6 @@ class Rotated:
             return np.arange(self.n)
         rng = np.random.default_rng(self._sample_seed)
         return np.sort(rng.choice(self.n, SAMPLED_TEXTS, replace=False))
-
-    @cached_property
-    def dealing(self) -> np.ndarray:
-        """(groups, n) 1 where a row belongs to a group, else 0."""
-        found = np.zeros((len(self.members), self.n), dtype=self.rows.dtype)
-        for number, group in enumerate(self.members):
-            found[number, group] = 1
-        return found
 
     def _covariances(self, kept: slice, progress: Progress = silent) -> np.ndarray:
         """The covariances of the directions kept, in float64, made from the rows."""
@@ -198,32 +186,62 @@ class Run:
             )
         return norms
 
-    def isotropy(self, *, rank_interval: bool = True, progress: Progress = silent) -> Isotropy:
-        """The three measures with jackknife intervals, as :func:`.isotropy.isotropy` has them.
+    @cached_property
+    def cosines(self) -> TextCosines:
+        """Return what each text gives to the mean cosine."""
+        inverse = (1 / self.norms).astype(self.rows.dtype)
+        total = sum(
+            (
+                (inverse[part] @ self.rows[part]).astype(np.float64)
+                for part in _parts(len(self.rows))
+            ),
+            np.zeros(self.k),
+        )
+        along = (self.rows @ total.astype(self.rows.dtype)) * inverse
+        return TextCosines(along, float(total @ total))
+
+    def isotropy(
+        self,
+        *,
+        score_interval: bool = True,
+        rank_interval: bool = True,
+        progress: Progress = silent,
+    ) -> Isotropy:
+        """The three measures with intervals over texts, as :func:`.isotropy.isotropy` has them.
 
         Args:
-            rank_interval: False leaves out the one interval that takes ten decompositions.
+            score_interval: False leaves out the interval of IsoScore, which multiplies all texts
+                with their covariance where they are more than the directions.
+            rank_interval: False leaves out the one interval that takes eleven decompositions.
             progress: told the groups done.
         """
-        rotated = self.rotated
-        weights = rotated.dealing * (1 / self.norms).astype(self.rows.dtype)
-        sums = (weights @ self.rows).astype(np.float64)
-        whole, *left_out = self._scatters()
-        return jackknifed(
-            sums, rotated.sizes, whole, left_out, self.k,
-            rank_interval=rank_interval, progress=progress,
+        return measured(
+            self.cosines, self.scatter, self.k,
+            score_interval=score_interval, rank_interval=rank_interval, progress=progress,
         )  # fmt: skip
 
-    def _scatters(self) -> "np.ndarray | list[np.ndarray]":
-        """Sums of products of centred rows, over rows or, with fewer texts, over directions."""
+    @cached_property
+    def scatter(self) -> Scatter:
+        """Sums of products of centred rows, over rows or, with more texts, over directions."""
         rotated = self.rotated
         if rotated.n <= self.k:
             X = self.rows - rotated.mean[self.kept]
             gram = X @ X.T
-            return [gram, *(gram_without(gram, group) for group in rotated.members)]
+            return Scatter(
+                rotated.n, gram, rotated.members, self._centred,
+                lambda: (gram_without(gram, group) for group in rotated.members),
+            )  # fmt: skip
         if rotated.keeps_covariances:
-            return rotated.covariances[:, self.kept, self.kept]
-        return rotated._covariances(self.kept)
+            covariances = rotated.covariances[:, self.kept, self.kept]
+        else:
+            covariances = rotated._covariances(self.kept)
+        return Scatter(
+            rotated.n, covariances[0], rotated.members, self._centred, lambda: covariances[1:]
+        )
+
+    def _centred(self) -> Iterator[np.ndarray]:
+        mean = self.rotated.mean[self.kept].astype(self.rows.dtype)
+        return (self.rows[part] - mean for part in _parts(len(self.rows)))
 
     def histogram(self, bins: int = 200) -> CosineHistogram:
         """Counts of the cosines of all pairs of :attr:`Rotated.sampled` texts."""

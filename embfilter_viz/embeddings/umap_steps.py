@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from embfilter_viz.progress import Progress
+from embfilter_viz.system.progress import Progress
 
 with warnings.catch_warnings():
     # TensorFlow is optional there, and a missing one is told as a warning.
@@ -109,7 +109,7 @@ def optimise(
 
 
 def _ties(graphs: Sequence[csr_matrix]) -> tuple[np.ndarray, np.ndarray]:
-    """How row i of one graph is tied to row i of another, as UMAP wants it told.
+    """Say how row i of one graph is tied to row i of another, as UMAP wants it told.
 
     Returns:
         (sets, 2 WINDOW + 1, n) int32: at [m, WINDOW + offset, i] the row of graph m + offset that
@@ -135,7 +135,7 @@ def _shared_neighbours(one: csr_matrix, other: csr_matrix) -> np.ndarray:
 
 
 class _Listener:
-    """What tqdm takes for a terminal: each bar it would draw becomes a call of ``progress``."""
+    """A terminal for tqdm: each bar that it would draw becomes a call of ``progress``."""
 
     def __init__(self, progress: Progress, total: int) -> None:
         self._progress = progress

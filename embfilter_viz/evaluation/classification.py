@@ -1,13 +1,15 @@
 """Classification: can a linear classifier read the label off an embedding?"""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
 from embfilter_viz.embeddings.cosines import unit_rows
+from embfilter_viz.embeddings.interval import Interval
 from embfilter_viz.evaluation.labels import LabelledTask
+from embfilter_viz.evaluation.resampling import N_RESAMPLES, Resamples, share_interval
 
 __all__ = ["ClassificationTask"]
 
@@ -34,12 +36,25 @@ class ClassificationTask(LabelledTask):
     measure: ClassVar[str] = "accuracy × 100"
 
     def outcomes(self, E: np.ndarray) -> np.ndarray:
-        """Whether each text's label is predicted right, (n,) float64 of 0 and 1."""
+        """Tell whether each text's label is predicted right, (n,) float64 of 0 and 1."""
         right = np.empty(self.n_units)
         unit = unit_rows(E).astype(np.float64)
         for half in (self.chooses, ~self.chooses):
             right[half] = _cross_validated(unit[half], self.label[half])
         return right
+
+    def resamples(
+        self, among: np.ndarray | None = None, *, count: int = N_RESAMPLES, seed: int = 0
+    ) -> Resamples:
+        """Resamples of texts, each of which is right or wrong."""
+        how = super().resamples(among, count=count, seed=seed)
+        return replace(how, grain=100 / how.drawn)
+
+    def score_intervals(
+        self, values: np.ndarray, resampled: np.ndarray, how: Resamples
+    ) -> list[Interval]:
+        """Wilson's for each share of texts: near 100 % resamples have next to no spread."""
+        return [share_interval(value, how.drawn) for value in values]
 
     def scores(self, outcomes: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
         """Share of the texts predicted right, times 100: (m, b)."""
@@ -49,7 +64,7 @@ class ClassificationTask(LabelledTask):
 
 
 def _cross_validated(X: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """Whether each row is predicted right by a classifier that did not see it, (n,) bool."""
+    """Tell whether each row is predicted right by a classifier that did not see it, (n,) bool."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold

@@ -13,8 +13,9 @@ import numpy as np
 
 from embfilter_viz.embeddings.isotropy import Interval
 from embfilter_viz.errors import InputError
-from embfilter_viz.progress import Progress, silent
 from embfilter_viz.spectral.windows import Window
+from embfilter_viz.system.progress import Progress, silent
+from embfilter_viz.wording import counted
 
 __all__ = ["PRECISIONS", "Cost", "index_bytes", "search_cost"]
 
@@ -54,12 +55,17 @@ class Cost:
 
     @property
     def sentence(self) -> str:
-        """What the window saves, in words."""
+        """Return what the window saves, in words."""
         before, after = self.bytes_per_million["float32"]
         faster = self.speedup
         slow, fast = (
             1000 * float(np.median(times)) for times in (self.seconds_before, self.seconds_after)
         )
+        if self.window.drops_nothing:
+            return (
+                f"the window {self.window} drops nothing: filtered or not, a million vectors of "
+                f"{counted(self.window.d, 'number')} in float32 take {before / 1e9:.2f} GB."
+            )
         return (
             f"{self.window.k} instead of {self.window.d} numbers a vector: a million vectors in "
             f"float32 take {after / 1e9:.2f} GB instead of {before / 1e9:.2f}. Exact search over "
@@ -121,6 +127,9 @@ def search_cost(
         seed: of the vectors.
         progress: told of the repeats.
 
+    Returns:
+        bytes and times of both sizes, and the ratio of the times.
+
     Raises:
         InputError: fewer than 5 repeats, no queries, or fewer vectors than are to be found.
 
@@ -157,7 +166,18 @@ def search_cost(
 def _searcher(
     n: int, size: int, n_queries: int, top: int, rng: np.random.Generator
 ) -> Callable[[], None]:
-    """All queries over an index of its own, (n, size) float32."""
+    """All queries over an index of its own, (n, size) float32.
+
+    Args:
+        n: how many vectors.
+        size: how many numbers each has.
+        n_queries: how many queries.
+        top: how many results each.
+        rng: what draws vectors and queries.
+
+    Returns:
+        a function that runs all queries once.
+    """
     index = rng.standard_normal((n, size), dtype=np.float32)
     index /= np.linalg.norm(index, axis=1, keepdims=True)
     queries = index[rng.integers(0, n, size=n_queries)]

@@ -1,15 +1,19 @@
 """Which windows are tried: along τ, or all over the plane of (l, r)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
+from types import MappingProxyType
 
 from embfilter_viz.errors import InputError
-from embfilter_viz.spectral.windows import Window
+from embfilter_viz.spectral.windows import PAPER_TAUS, Window, kept_by_tau
 
-__all__ = ["TAUS", "windows_of_plane", "windows_of_taus"]
+__all__ = ["SHIFTED", "TAUS", "shifted_windows", "windows_of_plane", "windows_of_taus"]
 
 TAUS = ("1", "1.25", "1.5", "2", "3", "4", "6", "8")
 """Compressions tried where none are named."""
+SHIFTED: Mapping[str, int] = MappingProxyType({"Mistral": 128})
+"""By family, the first direction that the paper keeps where its window is not the symmetric one:
+for Mistral-7B it drops the 128 strongest and keeps the next d/τ."""
 FINEST = 60
 """Steps of the plane beyond which it has more windows than a figure has room for."""
 
@@ -46,3 +50,18 @@ def windows_of_plane(steps: int, d: int) -> list[Window]:
         raise InputError(f"grid {steps}: must be from 2 to {FINEST} steps; take 20")
     edges = sorted({(2 * i * d + steps) // (2 * steps) for i in range(steps + 1)})
     return [Window(a, b, d) for i, a in enumerate(edges) for b in edges[i + 1 :]]
+
+
+def shifted_windows(family: str, d: int) -> list[Window]:
+    """The paper's windows for a family of models whose window it shifts, at its τ; else none.
+
+    >>> [str(window) for window in shifted_windows("Mistral", 4096)]
+    ['128:2176', '128:1152', '128:640']
+    >>> shifted_windows("Llama", 4096), shifted_windows("Mistral", 64)
+    ([], [])
+    """
+    left = SHIFTED.get(family)
+    if left is None:
+        return []
+    sizes = [kept_by_tau(tau, d) for tau in PAPER_TAUS if tau <= d]
+    return [Window(left, left + k, d) for k in sizes if left + k <= d]

@@ -10,6 +10,7 @@ import numpy as np
 
 from embfilter_viz.errors import InputError
 from embfilter_viz.evaluation.task import Task, halves
+from embfilter_viz.wording import counted
 
 __all__ = ["FEWEST_OF_A_LABEL", "LabelledTask", "checked_labels"]
 
@@ -37,6 +38,15 @@ class LabelledTask(Task):
     ) -> Self:
         """The task of texts with a label each.
 
+        Args:
+            texts: the texts.
+            labels: one for each text.
+            source: what the texts are called.
+            notes: what was decided on the way.
+
+        Returns:
+            the task.
+
         Raises:
             InputError: fewer than 10 texts, or fewer than two labels with 4 texts each.
         """
@@ -45,7 +55,7 @@ class LabelledTask(Task):
 
     @property
     def n_units(self) -> int:
-        """How many texts there are."""
+        """Say how many texts there are."""
         return len(self.label)
 
     @cached_property
@@ -80,7 +90,7 @@ def checked_labels(
     repeated -= len(label_of)
     notes = []
     if repeated:
-        notes.append(f"{repeated:,} text{'s' * (repeated > 1)} left out that came before.")
+        notes.append(f"{counted(repeated, 'text')} left out that came before.")
     sizes = Counter(label_of.values())
     rare = {label for label, size in sizes.items() if size < FEWEST_OF_A_LABEL}
     if len(sizes) == 1:
@@ -96,8 +106,8 @@ def checked_labels(
         lost = sum(sizes[label] for label in rare)
         whose = "its" if len(rare) == 1 else "their"
         notes.append(
-            f"{len(rare):,} label{'s' * (len(rare) > 1)} with fewer than {FEWEST_OF_A_LABEL} "
-            f"texts left out, with {whose} {lost:,} text{'s' * (lost > 1)}."
+            f"{counted(len(rare), 'label')} with fewer than {FEWEST_OF_A_LABEL} texts left out, "
+            f"with {whose} {counted(lost, 'text')}."
         )
     kept = {text: label for text, label in label_of.items() if label not in rare}
     if len(kept) < FEWEST_TEXTS:

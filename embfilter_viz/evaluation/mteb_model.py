@@ -14,9 +14,10 @@ import numpy as np
 
 from embfilter_viz.errors import InputError
 from embfilter_viz.model import Model
-from embfilter_viz.progress import Progress, silent
+from embfilter_viz.models.encoding.prompts import find_prompt
 from embfilter_viz.spectral.filters import EmbedFilter
 from embfilter_viz.spectral.windows import Window
+from embfilter_viz.system.progress import Progress, silent
 
 if TYPE_CHECKING:
     from mteb.abstasks.abstask import AbsTask
@@ -73,14 +74,14 @@ class MtebModel:
 
     @property
     def mteb_model_meta(self) -> "ModelMeta":
-        """What MTEB writes beside its results: the checkpoint, and prompt and window with it."""
+        """Return what MTEB writes with its results: the checkpoint, the prompt and the window."""
         from mteb.models.model_meta import ModelMeta
 
         name = self.model.name.strip("/").split("/")[-1] or "model"
         kept = "raw" if self.window is None else f"window-{self.window.l}-{self.window.r}"
         return ModelMeta.create_empty(
             {
-                "name": f"embfilter-viz/{name}-{self.prompt}-{kept}",
+                "name": f"embfilter-viz/{name}-{find_prompt(self.prompt).slug}-{kept}",
                 "revision": self.model.checkpoint.content_hash,
                 "embed_dim": self.model.d_model if self.window is None else self.window.k,
                 "framework": ["PyTorch"],
@@ -117,6 +118,16 @@ def mteb_scores(
     """The task's main score, times 100, under each window; None stands for the raw embeddings.
 
     Texts are embedded once, for the first window; the others find them in the store.
+
+    Args:
+        model: the opened model.
+        task: an MTEB task.
+        prompt: the prompt's name.
+        windows: which windows; None for raw.
+        progress: told of the work.
+
+    Returns:
+        one score for each window.
 
     Raises:
         InputError: MTEB cannot load the task's data.

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from embfilter_viz.errors import InputError
-from embfilter_viz.evaluation.cosine_pairs import CosinePairs
+from embfilter_viz.evaluation.cosine_pairs import CosinePairs, shared_texts_note
 from embfilter_viz.evaluation.sts import FEWEST_PAIRS, numbered_pairs
 from embfilter_viz.evaluation.task import halves
 
@@ -44,6 +44,15 @@ class PairTask(CosinePairs):
     ) -> "PairTask":
         """The task of pairs of sentences, each of one meaning or not.
 
+        Args:
+            pairs: two sentences each.
+            same: whether they mean the same, one for each pair.
+            source: what the pairs are called.
+            notes: what was decided on the way.
+
+        Returns:
+            the task.
+
         Raises:
             InputError: fewer than 10 pairs, or fewer than 4 of either kind.
         """
@@ -63,12 +72,18 @@ class PairTask(CosinePairs):
                     f"{source}: {count} of {len(is_same):,} pairs count as {kind} in meaning; at "
                     f"least {FEWEST_OF_A_KIND} of either kind are needed"
                 )
-        return cls(texts, source, first, second, is_same, notes=tuple(notes))
+        told = (*notes, *shared_texts_note(first, second, len(texts)))
+        return cls(texts, source, first, second, is_same, notes=told)
 
     @property
     def n_units(self) -> int:
-        """How many pairs there are."""
+        """Say how many pairs there are."""
         return len(self.same)
+
+    @property
+    def one_grade(self) -> np.ndarray:
+        """(n_pairs,) bool: the pairs of one meaning."""
+        return self.same
 
     @cached_property
     def chooses(self) -> np.ndarray:

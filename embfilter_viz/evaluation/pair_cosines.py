@@ -33,6 +33,9 @@ def cosines_of_windows(
         second: (n_pairs,) rows of R.
         windows: m windows of the d columns.
 
+    Returns:
+        (m, n_pairs) float64.
+
     Raises:
         InputError: nothing is left of a text under a window, so that it has no direction.
 

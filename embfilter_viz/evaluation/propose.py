@@ -1,4 +1,4 @@
-"""A window proposed without labels: from the head alone, or from texts that nobody has judged.
+"""A window proposed without labels: from the head, or from texts that nobody has judged.
 
 From texts: soft whitening damps the directions that vary most among the texts and lets the others
 speak; it needs the texts again wherever it is used, so it is no filter to deploy, but it tells
@@ -6,14 +6,16 @@ similar texts apart better than raw cosines do (Su et al. 2021, "Whitening Sente
 Representations", here shrunk towards the identity as in Ledoit and Wolf 2004). The window proposed
 is the middle of those whose plain cosines order pairs of texts most like soft whitening does.
 
-From the head: the longest run of directions whose logit shift Δπ stays near that of the bulk.
+From the head: the longest run of directions whose logit shift Δπ stays near that of the bulk. Which
+tokens are frequent is known from English word frequencies; no text is read.
 
 Both are for comparing by cosine. A classifier trained on embeddings weighs directions itself: it
 gains little or nothing by a window, and can lose. ``benchmarks/propose.py`` compares the proposals
 with windows chosen by labels, on three tasks.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,7 @@ from embfilter_viz.evaluation.pair_cosines import cosines_of_windows
 from embfilter_viz.evaluation.spearman import spearman
 from embfilter_viz.spectral.spectrum import Spectrum
 from embfilter_viz.spectral.windows import Window
+from embfilter_viz.wording import fixed, spanned
 
 __all__ = [
     "FEWEST_TEXTS",
@@ -33,6 +36,9 @@ __all__ = [
     "propose_from_texts",
     "windows_tried",
 ]
+
+FREQUENCIES = "English word frequencies (wordfreq)"
+"""What says which tokens are frequent where no texts do."""
 
 FEWEST_TEXTS = 50
 """Texts below which their pairs say too little about a window to choose by."""
@@ -98,13 +104,17 @@ class Proposal:
     level: float
     """What the curves are compared with: the shift that counts as bulk, or the raw agreement."""
     n_texts: int = 0
-    """Texts it was proposed from; 0 for the checkpoint alone."""
+    """Texts it was proposed from; 0 for the checkpoint and its word frequencies."""
     gain: Interval | None = None
     """From texts: agreement of the window less that of raw embeddings, 95 % over texts."""
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """The other numbers that ``why`` speaks of, by name."""
+    undecided_texts: "Proposal | None" = None
+    """What texts said that left the choice to the checkpoint."""
 
     @property
     def undecided(self) -> bool:
-        """Whether texts seem to speak for dropping something, but within the uncertainty."""
+        """Tell whether texts seem to speak for dropping something, but within the uncertainty."""
         return not self.worth and self.gain is not None and self.gain.value > 0
 
     def to_json(self) -> dict[str, Any]:
@@ -119,6 +129,10 @@ class Proposal:
             "worth": self.worth,
             "n_texts": self.n_texts,
             "gain": None if self.gain is None else asdict(self.gain),
+            "figures": dict(self.figures),
+            "undecided_texts": None
+            if self.undecided_texts is None
+            else self.undecided_texts.to_json(),
             "measure": self.measure,
             "level": self.level,
             "curves": [
@@ -159,29 +173,38 @@ def propose_from_head(shifts: np.ndarray) -> Proposal:
     smooth = np.convolve(around, np.full(2 * reach + 1, 1 / (2 * reach + 1)), mode="valid")
     level = _NEAR_BULK * float(np.median(shifts))
     window = Window(*_longest_run(smooth <= level), d)
+    figures = {"most": _NEAR_BULK}
     if window.k == d:
         why = (
             "no part of the spectrum moves the logits of frequent tokens more than "
-            f"{_NEAR_BULK:g} times as much as the median direction does, so the checkpoint alone "
-            "gives no reason to drop any"
+            f"{_NEAR_BULK:g} times as much as the median direction does, so the checkpoint and "
+            f"{FREQUENCIES} give no reason to drop any"
         )
     else:
-        sides = [
-            f"the {count} {name} {_times(smooth[part].mean() / np.median(shifts))}"
-            for count, name, part in (
-                (window.l, "strongest", slice(0, window.l)),
-                (d - window.r, "weakest", slice(window.r, d)),
-            )
-            if count
-        ]
+        sides = []
+        for count, name, part in (
+            (window.l, "strongest", slice(0, window.l)),
+            (d - window.r, "weakest", slice(window.r, d)),
+        ):
+            if count:
+                figures |= {f"n_{name}": count, name: smooth[part].mean() / np.median(shifts)}
+                many = f"{count} " if count > 1 else ""
+                sides.append(f"the {many}{name} {_times(figures[name])}")
         why = (
-            f"from the checkpoint alone: {window} is the longest run of directions that move the "
-            f"logits of frequent tokens at most {_NEAR_BULK:g} times as much as the median "
-            f"direction; on average {' and '.join(sides)} as much"
+            f"from the checkpoint and {FREQUENCIES}: {window} is the longest run of directions "
+            f"that move the logits of frequent tokens at most {_NEAR_BULK:g} times as much as the "
+            f"median direction; on average {' and '.join(sides)} as much"
         )
     curve = Curve("logit shift of frequent tokens", np.arange(d), smooth)
     return Proposal(
-        window, "checkpoint", why, window.k < d, "logit shift Δπ, smoothed", (curve,), level
+        window,
+        "checkpoint",
+        why,
+        window.k < d,
+        "logit shift Δπ, smoothed",
+        (curve,),
+        level,
+        figures=figures,
     )
 
 
@@ -214,7 +237,7 @@ def propose_from_texts(embeddings: np.ndarray, spectrum: Spectrum) -> Proposal:
     if len(E) < FEWEST_TEXTS:
         raise InputError(
             f"{len(E)} texts: pairs of fewer than {FEWEST_TEXTS} say too little to choose a window "
-            "by; give more, or none to use the checkpoint alone"
+            "by; give more, or none to use the checkpoint and word frequencies"
         )
     if not np.isfinite(E).all():
         raise InputError("embeddings: some are NaN or infinite; encode the texts again")
@@ -266,6 +289,7 @@ def propose_from_texts(embeddings: np.ndarray, spectrum: Spectrum) -> Proposal:
         raw,
         len(R),
         gain,
+        {"n_near_best": len(best), "n_tried": len(windows), "raw": raw, "proposed": found},
     )
 
 
@@ -282,19 +306,19 @@ def _why(
     if not worth and gain.value > 0:
         return (
             f"pairs of your {n:,} texts do not decide: windows agree more with soft whitening of "
-            f"them than raw embeddings do ({raw:.2f}), but within the uncertainty (by "
-            f"{gain.low:+.2f} to {gain.high:+.2f})"
+            f"them than raw embeddings do ({fixed(raw, 2)}), but within the uncertainty (by "
+            f"{spanned(gain.low, gain.high, 2, sign=True)})"
         )
     if not worth:
         return (
             f"over pairs of your {n:,} texts no window's cosines agree more with soft whitening "
-            f"of them than those of the raw embeddings do ({raw:.2f}): none is worth it"
+            f"of them than those of the raw embeddings do ({fixed(raw, 2)}): none is worth it"
         )
     some = f"{window} is the middle of the {near:,} of {tried:,} windows that order"
     one = f"of {tried:,} windows {window} is the one that orders"
     return (
         f"{some if near > 1 else one} pairs of your {n:,} texts most like soft whitening of them "
-        f"does: Spearman {found:.2f}, raw {raw:.2f}"
+        f"does: Spearman {fixed(found, 2)}, raw {fixed(raw, 2)}"
     )
 
 
@@ -368,6 +392,17 @@ def _gain(
     """Agreement of the first row of cosines (2, n_pairs) less that of the second, over texts.
 
     A resample of texts holds a pair as often as it holds both of its texts.
+
+    Args:
+        cosines: (2, n_pairs) of both sides.
+        wanted: (n_pairs,) what they should order like.
+        first: (n_pairs,) one text of each pair.
+        second: (n_pairs,) the other.
+        n: how many texts.
+        rng: what draws the texts.
+
+    Returns:
+        the gain with its interval over texts.
     """
     held = rng.multinomial(n, np.full(n, 1 / n), size=_RESAMPLES)
     counts = (held[:, first] * held[:, second]).astype(np.float64)

@@ -11,8 +11,9 @@ import numpy as np
 from embfilter_viz.errors import InputError
 from embfilter_viz.evaluation.pair_cosines import DECIMALS, check_lengths, running_squares
 from embfilter_viz.evaluation.task import Task, halves
-from embfilter_viz.progress import Progress, silent
 from embfilter_viz.spectral.windows import Window
+from embfilter_viz.system.progress import Progress, silent
+from embfilter_viz.wording import counted
 
 __all__ = ["RetrievalTask", "discounted_gains"]
 
@@ -63,6 +64,9 @@ class RetrievalTask(Task):
             passages: further passages to be searched, relevant to no query.
             notes: what was decided before.
 
+        Returns:
+            the task.
+
         Raises:
             InputError: fewer than 10 queries have a relevant passage, or there are no more
                 passages than nDCG@10 looks at.
@@ -73,9 +77,10 @@ class RetrievalTask(Task):
         answered = {query for (query, _), gain in relevance.items() if gain > 0}
         told = list(notes)
         if len(answered) < len(asked):
+            without = len(asked) - len(answered)
             told.append(
-                f"{len(asked) - len(answered):,} of {len(asked):,} queries have no relevant "
-                "passage and were left out."
+                f"{counted(without, 'query has', 'queries have')} no relevant passage, of "
+                f"{len(asked):,}, and {'was' if without == 1 else 'were'} left out."
             )
         asked = [query for query in asked if query in answered]
         if len(asked) < FEWEST_QUERIES:
@@ -109,7 +114,7 @@ class RetrievalTask(Task):
 
     @property
     def n_units(self) -> int:
-        """How many queries there are."""
+        """Say how many queries there are."""
         return len(self.queries)
 
     @cached_property
@@ -170,7 +175,7 @@ class RetrievalTask(Task):
         return {f"recall@{DEPTH} × 100": float(100 * outcomes[:, 1].mean())}
 
     def describe(self) -> str:
-        """What was scored, in words for a caption."""
+        """Return what was scored, in words for a caption."""
         return f"{super().describe()}, searching {len(self.passages):,} passages"
 
     def _running_squares(
@@ -181,7 +186,18 @@ class RetrievalTask(Task):
         place: dict[int, int],
         windows: Sequence[Window],
     ) -> np.ndarray:
-        """Squared lengths of rows up to each edge, (edges, n); no window may leave one empty."""
+        """Squared lengths of rows up to each edge, (edges, n); no window may leave one empty.
+
+        Args:
+            rows: (n, d) embeddings in the basis of the singular vectors.
+            texts: (n,) which text each row is of, for messages.
+            edges: where windows begin or end.
+            place: where each edge stands in the result.
+            windows: those that are scored.
+
+        Returns:
+            (edges, n) float64.
+        """
         squares = running_squares(rows, edges)
         for window in windows:
             check_lengths(squares[place[window.r]] - squares[place[window.l]], texts, window)
@@ -199,7 +215,17 @@ def _ranks(near: np.ndarray, judged: np.ndarray) -> np.ndarray:
 
 
 def _measures(ranks: np.ndarray, query: np.ndarray, gains: np.ndarray, n: int) -> np.ndarray:
-    """nDCG@10 and recall@10 of n queries, (n, 2)."""
+    """nDCG@10 and recall@10 of n queries, (n, 2).
+
+    Args:
+        ranks: (m,) place of each relevant passage.
+        query: (m,) whose it is.
+        gains: (m,) its relevance.
+        n: how many queries.
+
+    Returns:
+        (n, 2) float64.
+    """
     found = np.bincount(query, discounted_gains(ranks, gains), minlength=n)
     order = np.lexsort((-gains, query))
     begins = np.searchsorted(query[order], np.arange(n))
@@ -210,7 +236,7 @@ def _measures(ranks: np.ndarray, query: np.ndarray, gains: np.ndarray, n: int) -
 
 
 def discounted_gains(ranks: np.ndarray, gains: np.ndarray) -> np.ndarray:
-    """What each relevant passage adds to DCG@10: gain / log₂(1 + rank), 0 beyond rank 10.
+    """Return what each relevant passage adds to DCG@10: gain / log₂(1 + rank), 0 beyond rank 10.
 
     The gain is the relevance itself, as in trec_eval and MTEB, not 2^relevance − 1.
 

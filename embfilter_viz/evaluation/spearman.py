@@ -66,7 +66,7 @@ def spearman(X: np.ndarray, y: np.ndarray, counts: np.ndarray | None = None) -> 
 
 
 def _tied(in_order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where in an ascending array values stand that come again, and where each begins among them.
+    """Find the values of an ascending array that repeat, and where each of them begins.
 
     >>> _tied(np.array([1.0, 2.0, 2.0, 3.0, 4.0, 4.0]))
     (array([1, 2, 4, 5]), array([0, 2]))

@@ -13,8 +13,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from embfilter_viz.progress import Progress, silent
+from embfilter_viz.embeddings.interval import Interval
+from embfilter_viz.evaluation.resampling import N_RESAMPLES, Resamples, intervals, unit_counts
 from embfilter_viz.spectral.windows import Window
+from embfilter_viz.system.progress import Progress, silent
 
 __all__ = ["Task", "halves"]
 
@@ -31,6 +33,8 @@ class Task(ABC):
     """What is resampled, in the plural: pairs, queries, texts."""
     bounds: ClassVar[tuple[float, float]] = (0.0, 100.0)
     """The least and the greatest score there can be."""
+    widening: ClassVar[float] = 1.0
+    """Factor on the length of all intervals, where resamples hold something fixed."""
     is_slow: ClassVar[bool] = False
     """Whether a window takes long (something is fitted to it), so that few should be tried."""
 
@@ -44,7 +48,7 @@ class Task(ABC):
     @property
     @abstractmethod
     def n_units(self) -> int:
-        """How many units there are to resample."""
+        """Say how many units there are to resample."""
 
     @property
     @abstractmethod
@@ -53,7 +57,7 @@ class Task(ABC):
 
     @abstractmethod
     def outcomes(self, E: np.ndarray) -> np.ndarray:
-        """What each unit makes of embeddings E (n, k) of the texts: (n_units, …)."""
+        """Return what each unit makes of embeddings E (n, k) of the texts: (n_units, …)."""
 
     @abstractmethod
     def scores(self, outcomes: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
@@ -67,6 +71,26 @@ class Task(ABC):
             (m, b) float64 in points of 100, b = 1 without ``counts``; NaN where a resample
             leaves the score undefined.
         """
+
+    def resamples(
+        self, among: np.ndarray | None = None, *, count: int = N_RESAMPLES, seed: int = 0
+    ) -> Resamples:
+        """Resamples that intervals are made from: the units drawn with replacement.
+
+        Args:
+            among: (n_units,) bool, the units that are drawn; None: all.
+            count: number of resamples.
+            seed: the same seed draws the same for any variant.
+        """
+        counts = unit_counts(self.n_units, among, count=count, seed=seed)
+        drawn = self.n_units if among is None else int(among.sum())
+        return Resamples(counts, drawn, self.widening)
+
+    def score_intervals(
+        self, values: np.ndarray, resampled: np.ndarray, how: Resamples
+    ) -> list[Interval]:
+        """An interval for each of several scores (m,), from the same on the resamples (m, b)."""
+        return intervals(values, resampled, how, bounds=self.bounds)
 
     def outcomes_of_windows(
         self, R: np.ndarray, windows: Sequence[Window], *, progress: Progress = silent
@@ -91,7 +115,7 @@ class Task(ABC):
         return float(self.scores(self.outcomes(E)[None])[0, 0])
 
     def describe(self) -> str:
-        """What was scored, in words for a caption."""
+        """Return what was scored, in words for a caption."""
         return f"{self.measure} over {self.n_units:,} {self.unit} of {self.source}"
 
 

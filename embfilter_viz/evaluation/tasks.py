@@ -1,9 +1,10 @@
 """The kinds of task by name, each made from our demo sets or from a user's file."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from embfilter_viz.data import demo_texts
 from embfilter_viz.errors import InputError
@@ -14,8 +15,9 @@ from embfilter_viz.evaluation.retrieval import RetrievalTask
 from embfilter_viz.evaluation.sts import StsTask
 from embfilter_viz.evaluation.task import Task
 from embfilter_viz.texts import JudgedTable, read_judged, read_texts
+from embfilter_viz.wording import counted
 
-__all__ = ["COLUMNS_OF", "KINDS", "LIMITS", "demo_task", "read_task"]
+__all__ = ["COLUMNS_OF", "KINDS", "LIMITS", "TITLES", "demo_task", "read_task", "read_tasks"]
 
 KINDS: Mapping[str, str] = MappingProxyType(
     {
@@ -27,6 +29,17 @@ KINDS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Every kind by its name on the command line, and what it is."""
+
+TITLES: Mapping[str, str] = MappingProxyType(
+    {
+        "sts": "similarity",
+        "retrieval": "retrieval",
+        "classification": "classification",
+        "clustering": "clustering",
+        "pairs": "same or not",
+    }
+)
+"""What a kind is called in a sentence."""
 
 COLUMNS_OF: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -69,6 +82,9 @@ def read_task(
         limit: at most so many rows, the rest sampled away; None: that of :data:`LIMITS`.
         seed: of the sample.
 
+    Returns:
+        the task, ready to be scored.
+
     Raises:
         InputError: in one line, whatever is wrong with the file and where.
 
@@ -104,6 +120,37 @@ def read_task(
         limit=limit, seed=seed,
     )  # fmt: skip
     return _JUDGED[kind](judged)
+
+
+def read_tasks(
+    source: str | Path = DEMO, kinds: Sequence[str] = (), **how: Any
+) -> tuple[Task, ...]:
+    """Tasks over one file or over our demo sets.
+
+    Args:
+        source: "demo", or the path of a .csv or .tsv file.
+        kinds: of :data:`KINDS`; none: all of them over our demo sets, and the one that the columns
+            of a file are for (graded pairs, labelled texts to classify, or retrieval).
+        **how: further arguments of :func:`read_task`.
+
+    Raises:
+        InputError: in one line, whatever is wrong with the file.
+
+    >>> [task.kind for task in read_tasks()]
+    ['sts', 'retrieval', 'classification', 'clustering', 'pairs']
+    """
+    if kinds:
+        return tuple(read_task(kind, source, **how) for kind in dict.fromkeys(kinds))
+    if source == DEMO:
+        return tuple(demo_task(kind) for kind in KINDS)
+    said = []
+    # In this order: a file without names of columns could pass for judged passages.
+    for kind in ("sts", "classification", "retrieval"):
+        try:
+            return (read_task(kind, source, **how),)
+        except InputError as error:
+            said.append(str(error))
+    raise InputError(f"{said[0]}; or name what the file is for: {', '.join(KINDS)}")
 
 
 def demo_task(kind: str) -> Task:
@@ -149,7 +196,7 @@ def _pairs(table: JudgedTable) -> PairTask:
         between = len(table.rows) - len(rows)
         notes.append(
             f"Scores of {high:g} and more count as the same meaning, of {low:g} and less as "
-            f"different; {between:,} pairs between are left out."
+            f"different; {counted(between, 'pair between is', 'pairs between are')} left out."
         )
     return PairTask.of_pairs(
         [(one.first, one.second) for one in rows],

@@ -5,27 +5,28 @@ of ours and no trust in the folder's code is needed to use it.
 """
 
 import json
+import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from embfilter_viz.analyses.methods import WINDOW
 from embfilter_viz.errors import InputError
 from embfilter_viz.export.places import CARD, written_folder
-from embfilter_viz.export.provenance import Check, Provenance, check_of, projection, provenance
+from embfilter_viz.export.provenance import Check, Provenance, check_of, markdown_rows, provenance
+from embfilter_viz.export.published_folder import write_projection, write_published
+from embfilter_viz.export.refinement import Refinement, map_of
 from embfilter_viz.export.tokenizing import TRIED_TEXTS, Tokenizing, tokenizing
 from embfilter_viz.model import Model
 from embfilter_viz.models.card import memory_needed
-from embfilter_viz.models.families import family_of
-from embfilter_viz.models.memory import in_words, memory_free
-from embfilter_viz.models.prompts import Prompt, find_prompt
-from embfilter_viz.models.safety import check_folder
-from embfilter_viz.models.unembedding import causal_config
-from embfilter_viz.progress import Progress, silent
+from embfilter_viz.models.encoding.prompts import PUBLISHED, Prompt
+from embfilter_viz.models.encoding.published import read_published
+from embfilter_viz.spectral.affine import AffineMap
 from embfilter_viz.spectral.windows import Window
+from embfilter_viz.system.memory import in_words, memory_free
+from embfilter_viz.system.progress import Progress, silent
 
 __all__ = ["LEAST_COSINE", "MODULES", "FolderExport", "save_model_folder"]
 
@@ -33,6 +34,9 @@ LEAST_COSINE = 0.99999
 """A folder whose vectors are further from ours is not handed out."""
 
 _CHUNK = 1 << 22
+_LINE = "A man plays the guitar in the rain. "
+_LONGEST_TRIED = 1024
+"""Tokens of a text that is tried; an embedder may read many thousands."""
 _PLAIN = "olmo2"
 """A family for which transformers takes ``tokenizer.json`` as it is. For others, such as Qwen 2, it
 puts a normaliser and a pre-tokeniser of its own in their place, whatever the file says."""
@@ -61,10 +65,10 @@ class FolderExport:
 def save_model_folder(
     path: Path,
     model: Model,
-    window: Window,
+    what: Window | Refinement,
     *,
     prompt: str = "prompteol",
-    gauge: str = "paper",
+    gauge: str = "centred",
     force: bool = False,
     progress: Progress = silent,
 ) -> FolderExport:
@@ -73,11 +77,14 @@ def save_model_folder(
     Args:
         path: the folder; an earlier export of ours in its place is replaced.
         model: the model.
-        window: the directions to keep.
-        prompt: ``prompteol``, ``mean`` or ``last``.
+        what: the window, or another method made ready.
+        prompt: ``prompteol``, ``mean`` or ``last``, or ``published`` of an embedder.
         gauge: noted in the README.
         force: move what is foreign in that place aside.
         progress: told megabytes and texts; may raise ``Cancelled``, which leaves nothing behind.
+
+    Returns:
+        the folder, its size and how near its vectors come to ours.
 
     Raises:
         InputError: sentence-transformers is not installed, the model is not open in float32, the
@@ -91,11 +98,25 @@ def save_model_folder(
             "with ours: open the model in float32"
         )
     # What refuses the export is asked before any of the layers is fetched.
-    asked = find_prompt(prompt).of_family(family_of(causal_config(model.outline)))
-    words = tokenizing(model.vocabulary, asked, model.name)
-    source = model.fetch(progress=progress).folder
-    about = provenance(model, window, prompt=prompt, gauge=gauge)
-    _, tables = check_folder(source, model.name)
+    if model.outline.adapter is not None:
+        raise InputError(
+            f"{model.name}: its adapter is merged in memory alone, and a folder would hold its "
+            f"base without it; merge it (PEFT: merge_and_unload, then save_pretrained) and export "
+            f"that"
+        )
+    asked = model.prompt(prompt)
+    if asked.layer is not None:
+        raise InputError(
+            f"layer {asked.layer}: a folder of sentence-transformers runs all layers, and none of "
+            "its modules reads an earlier one through the final norm; leave the layer out, or "
+            "export the filter file and encode with embfilter-viz"
+        )
+    words = None
+    if asked.base != PUBLISHED.name:
+        words = tokenizing(model.vocabulary, asked, model.name)
+    checkpoint = model.fetch(progress=progress).outline
+    source, tables = checkpoint.folder, checkpoint.tables
+    about = provenance(model, what, prompt=prompt, gauge=gauge)
     weights = sorted({entry.file for entry in tables})
     _check_disk(path, sum(file.stat().st_size for file in weights))
     with written_folder(path, force=force) as folder:
@@ -103,9 +124,13 @@ def save_model_folder(
         _copy(copied, folder, progress)
         for licence in source.glob("LICENSE*"):
             shutil.copyfile(licence, folder / licence.name)
-        _write_tokenizer(folder, words, model.encoder.max_tokens)
-        _write_modules(folder, words, asked, projection(model, window), model.encoder.max_tokens)
-        check = _try_out(folder, model, window, prompt, memory_needed(tables), progress)
+        map = map_of(model, what)
+        if words is None:
+            write_published(folder, read_published(checkpoint), map)
+        else:
+            _write_tokenizer(folder, words, model.encoder.max_tokens)
+            _write_modules(folder, words, asked, map, model.encoder.max_tokens)
+        check = _try_out(folder, model, map, prompt, memory_needed(tables), progress)
         _write(folder / CARD, {"format": "embfilter-viz folder", **about.metadata()})
         (folder / "README.md").write_text(_readme(about, asked, words, check), encoding="utf-8")
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
@@ -157,11 +182,8 @@ def _write_tokenizer(folder: Path, words: Tokenizing, max_tokens: int) -> None:
 
 
 def _write_modules(
-    folder: Path, words: Tokenizing, prompt: Prompt, V: np.ndarray, max_tokens: int
+    folder: Path, words: Tokenizing, prompt: Prompt, map: AffineMap, max_tokens: int
 ) -> None:
-    from safetensors.numpy import save_file
-
-    d, k = V.shape
     states = {"method": "forward", "method_output_name": "last_hidden_state"}
     modality = {"text": states}
     if words.chat_template is not None:
@@ -175,17 +197,9 @@ def _write_modules(
         "processor_kwargs": {"tokenizer_type": _PLAIN},
     }
     pooling = {
-        "embedding_dimension": d,
+        "embedding_dimension": len(map.matrix),
         "pooling_mode": "lasttoken" if prompt.pooling == "last" else "mean",
         "include_prompt": not words.prefix,
-    }
-    dense = {
-        "in_features": d,
-        "out_features": k,
-        "bias": False,
-        "activation_function": "torch.nn.modules.linear.Identity",
-        "module_input_name": "sentence_embedding",
-        "module_output_name": "sentence_embedding",
     }
     modules = [
         {"idx": i, "name": str(i), "path": path, "type": kind}
@@ -193,10 +207,9 @@ def _write_modules(
     ]
     _write(folder / "modules.json", modules)
     _write(folder / "sentence_bert_config.json", transformer)
-    for (name, _), settings in zip(MODULES[1:], (pooling, dense), strict=True):
-        (folder / name).mkdir()
-        _write(folder / name / "config.json", settings)
-    save_file({"linear.weight": np.ascontiguousarray(V.T)}, folder / "2_Dense/model.safetensors")
+    (folder / MODULES[1][0]).mkdir()
+    _write(folder / MODULES[1][0] / "config.json", pooling)
+    write_projection(folder / MODULES[2][0], map)
     whole = {
         "model_type": "SentenceTransformer",
         "prompts": {"text": words.prefix} if words.prefix else {},
@@ -207,12 +220,25 @@ def _write_modules(
 
 
 def _try_out(
-    folder: Path, model: Model, window: Window, prompt: str, needed: int, progress: Progress
+    folder: Path, model: Model, map: AffineMap, prompt: str, needed: int, progress: Progress
 ) -> Check:
-    """Encode awkward texts and one that is too long, here and in sentence-transformers."""
-    texts = [*TRIED_TEXTS, "A man plays the guitar in the rain. " * (model.encoder.max_tokens // 4)]
+    """Encode awkward texts and one that is too long, here and in sentence-transformers.
+
+    Args:
+        folder: what was written.
+        model: the opened model.
+        map: what the folder does to embeddings.
+        prompt: the prompt's name.
+        needed: bytes of memory that opening the model again needs.
+        progress: told of the work.
+
+    Returns:
+        the lowest cosine with ours.
+    """
+    longest = model.longest(prompt)
+    texts = [*TRIED_TEXTS, _LINE * (min(longest, _LONGEST_TRIED) // 4)]
     texts = [text for text in texts if text.strip()]
-    ours = model.encode(texts, prompt, progress=progress) @ projection(model, window)
+    ours = map(model.encode(texts, prompt, progress=progress))
     if needed > (free := memory_free()):
         return Check(
             0,
@@ -223,12 +249,13 @@ def _try_out(
     from sentence_transformers import SentenceTransformer
 
     progress("Opening the folder", 0, 0, "")
+    # Else it speaks of default prompts, amid our own words.
+    logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
     opened = SentenceTransformer(str(folder), device=model.device, local_files_only=True)
     progress("Comparing vectors", 0, len(texts), "texts")
     theirs = opened.encode(texts, batch_size=4, show_progress_bar=False, convert_to_numpy=True)
-    found = check_of(
-        ours, theirs, f"{len(texts)} texts (several scripts, one over the model's length)"
-    )
+    long = "over the model's length" if longest <= _LONGEST_TRIED else "of many words"
+    found = check_of(ours, theirs, f"{len(texts)} texts (several scripts, one {long})")
     assert found.cosine is not None
     if not found.cosine >= LEAST_COSINE:
         raise InputError(
@@ -238,9 +265,12 @@ def _try_out(
     return found
 
 
-def _readme(about: Provenance, prompt: Prompt, words: Tokenizing, check: Check) -> str:
-    window = about.window
-    rows = "\n".join(f"| {what} | {value} |" for what, value in about.rows())
+_READ = """- **Text given to the model**: `{template}`.{kept_out} Do not pass a prompt of your own.
+- **Pooling**: {pooling}, of the final hidden state after the last norm."""
+
+
+def _readme(about: Provenance, prompt: Prompt, words: Tokenizing | None, check: Check) -> str:
+    rows = markdown_rows(about.rows())
     licence = f"license: {about.licence}\n" if about.licence else ""
     if about.licence:
         terms = f"The model in this folder is {about.model}, under {about.licence}."
@@ -249,7 +279,15 @@ def _readme(about: Provenance, prompt: Prompt, words: Tokenizing, check: Check) 
             f"The model in this folder is {about.model}; its files state no licence, so ask where "
             "you had it from before you pass the folder on."
         )
-    kept_out = f" `{words.prefix}` goes before it and is kept out of the mean." * bool(words.prefix)
+    if words is None:
+        how = f"- **How a text is read**: {prompt.description[0].lower()}{prompt.description[1:]}"
+    else:
+        kept_out = f" `{words.prefix}` goes before it and is kept out of the mean."
+        how = _READ.format(
+            template=prompt.template,
+            kept_out=kept_out if words.prefix else "",
+            pooling="mean" if prompt.pooling == "mean" else "last token",
+        )
     return f"""---
 library_name: sentence-transformers
 pipeline_tag: sentence-similarity
@@ -258,16 +296,15 @@ pipeline_tag: sentence-similarity
 - embfilter-viz
 ---
 
-# {about.model}, filtered: {window.k} of {window.d} dimensions
+# {about.model}, {_heading(about)}
 
-Text embeddings of {about.model} without {window.removes} of its unembedding (EmbedFilter, Wu et
-al., arXiv 2606.07502). Made by embfilter-viz {about.version}.
+{_claim(about)} Made by embfilter-viz {about.version}.
 
 ```python
 from sentence_transformers import SentenceTransformer
 
 model = SentenceTransformer("path/to/this/folder")
-embeddings = model.encode(texts)  # (n, {window.k}) float32, not normalised
+embeddings = model.encode(texts)  # (n, {about.dims}) float32, not normalised
 ```
 
 sentence-transformers {_NEWEST} or newer; nothing else, and no `trust_remote_code`.
@@ -276,17 +313,39 @@ sentence-transformers {_NEWEST} or newer; nothing else, and no `trust_remote_cod
 |---|---|
 {rows}
 
-- **Text given to the model**: `{prompt.template}`.{kept_out} Do not pass a prompt of your own.
-- **Pooling**: {prompt.pooling if prompt.pooling == "mean" else "last token"}, of the final hidden
-  state after the last norm.
-- **Projection**: `2_Dense` holds V_windowᵀ, {window.k} × {window.d}, without bias: cosines and
-  distances are those of the full filtered embedding.
+{how}
+- **Projection**: {_projection(about)}
 - **Precision**: float32, whatever the weights are stored in.
 
 {check.sentence}
 
 {terms}
 """
+
+
+def _heading(about: Provenance) -> str:
+    if about.method == WINDOW:
+        return f"filtered: {about.dims} of {about.d_model} dimensions"
+    return f"{about.method}: {about.d_model} numbers in, {about.dims} out"
+
+
+def _claim(about: Provenance) -> str:
+    if about.method == WINDOW:
+        return (
+            f"Text embeddings of {about.model} without {about.removes} of its unembedding "
+            "(EmbedFilter, Wu et\nal., arXiv 2606.07502)."
+        )
+    learnt = f", learnt from {about.calibration}" if about.calibration else ""
+    return f"Text embeddings of {about.model}, refined{learnt}: {about.does}."
+
+
+def _projection(about: Provenance) -> str:
+    if about.method == WINDOW:
+        return (
+            f"the last module holds V_windowᵀ, {about.dims} × {about.d_model}, without bias: "
+            "cosines\n  and distances are those of the full filtered embedding."
+        )
+    return f"the last module holds the method as one affine map, {about.dims} × {about.d_model}."
 
 
 def _write(path: Path, content: Mapping[str, Any] | Sequence[Any]) -> None:

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from embfilter_viz.errors import InputError
-from embfilter_viz.models.prompts import Prompt, prepare
-from embfilter_viz.models.vocabulary import Vocabulary
+from embfilter_viz.models.encoding.prepared import prepare
+from embfilter_viz.models.encoding.prompts import Prompt
+from embfilter_viz.models.head.vocabulary import Vocabulary
 
 __all__ = ["TRIED_TEXTS", "Tokenizing", "tokenizing"]
 
@@ -34,7 +35,7 @@ TRIED_TEXTS = (
 
 @dataclass(frozen=True)
 class Tokenizing:
-    """How a tokenizer's files make a prompt of a text."""
+    """The files of a tokenizer that make a prompt of a text."""
 
     tokenizer: dict[str, Any]
     """``tokenizer.json``."""
@@ -57,7 +58,19 @@ def tokenizing(vocabulary: Vocabulary, prompt: Prompt, name: str) -> Tokenizing:
     Raises:
         InputError: the prompt needs more than standard files can say, or gives other tokens.
     """
-    if prompt.name == "echo":
+    instead = "export the filter file and encode with embfilter-viz"
+    if prompt.members:
+        raise InputError(
+            f"prompt {prompt.words}: a folder of sentence-transformers reads a text once, not "
+            f"under {len(prompt.members)} templates; take one of them, or {instead}"
+        )
+    if prompt.is_own and prompt.pooling == "mean":
+        raise InputError(
+            f"prompt {prompt.words}: its mean begins with the text, and no standard module of "
+            f"sentence-transformers leaves out what stands before it; pool the last token, or "
+            f"{instead}"
+        )
+    if prompt.base == "echo":
         raise InputError(
             "prompt echo: its mean is over the second time the text is said, which no standard "
             "module of sentence-transformers can do; take prompteol, mean or last, or export the "

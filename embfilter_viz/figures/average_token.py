@@ -1,14 +1,17 @@
 """Figures of the Average token page: logit shifts and the token × band map."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from embfilter_viz.analyses.spectroscopy import CONTROLS, Spectroscopy
+from embfilter_viz.figures.guess import guess_span
 from embfilter_viz.figures.palette import COLOURS
 from embfilter_viz.figures.sketch import MONOSPACE, Sketch
 from embfilter_viz.figures.style import token_label
+from embfilter_viz.spectral.spectroscopy import running_median
 from embfilter_viz.spectral.windows import Window
 
 if TYPE_CHECKING:
@@ -18,43 +21,93 @@ if TYPE_CHECKING:
 __all__ = ["map_figure", "map_table", "shift_figure", "shift_table"]
 
 DASHES = {"frequent": "solid", "infrequent": "dot", "random": "dash"}
+CHANCE = "chance"
+"""What the legend calls permuted token frequencies."""
+
 SMOOTHED_ABOVE = 64
-"""With more directions than this a running median is drawn over the single ones."""
+"""With more directions than this the frequent tokens' single ones are drawn too, as dots."""
 
 
 def shift_figure(
-    result: Spectroscopy, window: Window, *, log: bool = True, height: int = 420
+    result: Spectroscopy,
+    window: Window,
+    *,
+    log: bool = True,
+    guess: Sequence[tuple[float, float]] = (),
+    height: int = 420,
 ) -> "Figure":
-    """Δπ along the spectrum for frequent, infrequent and random tokens."""
+    """Mean logit shift along the spectrum of each set of tokens, over what chance gives.
+
+    Args:
+        result: the shifts.
+        window: what the filter keeps.
+        log: whether the shifts stand on a logarithmic axis.
+        guess: parts of the spectrum that a reader thinks stand out, framed.
+        height: in pixels.
+
+    Returns:
+        the figure.
+    """
     sketch = Sketch(
         height=height,
         x="direction removed, largest σ first",
-        y="logit shift Δπ of tokens",
+        y="mean shift of tokens' logits",
         name=f"shift-{log}",
         legend=True,
     )
-    middle = (result.edges[:-1] + result.edges[1:] - 1) / 2
+    middle = ((result.edges[:-1] + result.edges[1:] - 1) / 2).astype(np.float32)
     single = len(middle) == result.edges[-1]
+    _band(sketch, middle, result.permuted, log)
     for name in reversed(CONTROLS):
-        values = result.shift[name]
+        values = result.absolute_shift[name]
         colour = COLOURS[name]
-        if single and len(values) > SMOOTHED_ABOVE:
+        if name == "frequent" and single and len(values) > SMOOTHED_ABOVE:
             sketch.add(
-                "scattergl", x=middle.astype(np.float32), y=_positive(values, log), mode="markers",
+                "scattergl", x=middle, y=_positive(values, log), mode="markers",
                 marker={"size": 3.5, "color": colour, "opacity": 0.35}, hoverinfo="skip",
                 showlegend=False,
             )  # fmt: skip
         drawn = running_median(values) if single else values
         sketch.add(
-            "scatter", x=middle.astype(np.float32), y=_positive(drawn, log), name=name,
+            "scatter", x=middle, y=_positive(drawn, log), name=name,
             mode="lines" if single else "lines+markers",
             line={"color": colour, "dash": DASHES[name], "width": 2.4},
-            hovertemplate=f"{name}<br>i = %{{x}}<br>Δπ = %{{y:.3g}}<extra></extra>",
+            hovertemplate=f"{name}<br>i = %{{x}}<br>%{{y:.3g}} logits<extra></extra>",
         )  # fmt: skip
     sketch.shade_dropped(window)
+    for left, right in guess:
+        guess_span(sketch, left, right)
     sketch.x(range=[-0.01 * window.d, 1.01 * window.d])
     sketch.y(type="log" if log else "linear", exponentformat="power")
     return sketch.figure()
+
+
+def _band(sketch: Sketch, x: np.ndarray, permuted: np.ndarray, log: bool) -> None:
+    """95 % of what permuted token frequencies give the frequent tokens, as an area.
+
+    Args:
+        sketch: the figure to draw in.
+        x: (m,) the directions.
+        permuted: (3, m) low, median and high of the permutations.
+        log: whether the axis is logarithmic.
+    """
+    low, _, high = permuted
+    for values, more in (
+        (low, {"showlegend": False, "hoverinfo": "skip"}),
+        (
+            high,
+            {
+                "name": CHANCE, "fill": "tonexty", "fillcolor": f"{COLOURS['random']}4d",
+                "customdata": low.astype(np.float32),
+                "hovertemplate": f"{CHANCE}<br>i = %{{x}}<br>%{{customdata:.3g}} to %{{y:.3g}} "
+                "logits<extra></extra>",
+            },
+        ),
+    ):  # fmt: skip
+        sketch.add(
+            "scatter", x=x, y=_positive(values, log), mode="lines",
+            line={"color": COLOURS["random"], "width": 0}, legendgroup=CHANCE, **more,
+        )  # fmt: skip
 
 
 def _positive(values: np.ndarray, log: bool) -> np.ndarray:
@@ -63,31 +116,19 @@ def _positive(values: np.ndarray, log: bool) -> np.ndarray:
     return np.where(values > 0, values, np.nan) if log else values
 
 
-def running_median(values: np.ndarray, width: int = 15) -> np.ndarray:
-    """Median over ``width`` neighbours, narrower at the ends, where the U stands.
-
-    >>> running_median(np.array([9.0, 1, 1, 1, 5]), width=3)
-    array([9., 1., 1., 1., 5.])
-    """
-    n, half = len(values), width // 2
-    out = np.array(values, dtype=float)
-    if n >= width:
-        whole = np.lib.stride_tricks.sliding_window_view(values, width)
-        out[half : n - half] = np.median(whole, axis=1)
-    for i in (*range(min(half, n)), *range(max(half, n - half), n)):
-        reach = min(i, n - 1 - i, half)
-        out[i] = np.median(values[i - reach : i + reach + 1])
-    return out
-
-
 def shift_table(result: Spectroscopy) -> "pd.DataFrame":
-    """The numbers behind the shifts, one row a band."""
+    """The numbers behind the shifts, one row a band: in logits, by chance, and relative (Δπ)."""
     import pandas as pd
 
+    low, median, high = result.permuted
     return pd.DataFrame(
         {
             "first_direction": result.edges[:-1],
             "last_direction": result.edges[1:] - 1,
+            **{f"absolute_{name}": result.absolute_shift[name] for name in CONTROLS},
+            "permuted_low": low,
+            "permuted_median": median,
+            "permuted_high": high,
             **{f"shift_{name}": result.shift[name] for name in CONTROLS},
         }
     )
@@ -96,7 +137,17 @@ def shift_table(result: Spectroscopy) -> "pd.DataFrame":
 def map_figure(
     result: Spectroscopy, shifts: np.ndarray, edges: np.ndarray, *, height: int = 640
 ) -> "Figure":
-    """Signed logit shifts, a token a row and a band a column."""
+    """Signed logit shifts, a token a row and a band a column.
+
+    Args:
+        result: whose frequent tokens the rows are.
+        shifts: (k, N) signed shifts in logits.
+        edges: (N + 1,) where the bands begin and end.
+        height: in pixels.
+
+    Returns:
+        the figure.
+    """
     sketch = Sketch(height=height, x="band removed: directions", name="map")
     limit = float(np.quantile(np.abs(shifts), 0.98)) or 1.0
     labels = [f"{a}–{b - 1}" for a, b in pairwise(edges)]

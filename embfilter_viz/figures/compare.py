@@ -9,6 +9,7 @@ from embfilter_viz.analyses.compare import Comparison, Side
 from embfilter_viz.embeddings.isotropy import Interval
 from embfilter_viz.figures.palette import BULK, FILTERED, RAW
 from embfilter_viz.figures.style import blank, plain
+from embfilter_viz.wording import fixed, signed, spanned
 
 __all__ = ["comparison_figure", "comparison_table", "comparison_words"]
 
@@ -103,19 +104,20 @@ def _in_words(value: float, low: float, high: float) -> str:
     >>> _in_words(80.3565, 75.0, 85.0), _in_words(288.0, math.nan, math.nan)
     ('80.36 [75, 85]', '288')
     """
-    return f"{value:.4g}" + ("" if math.isnan(low) else f" [{low:.4g}, {high:.4g}]")
+    return f"{value:z.4g}" + ("" if math.isnan(low) else f" [{low:z.4g}, {high:z.4g}]")
 
 
 def _dot(figure: go.Figure, name: str, value: Interval, colour: str, axis: str) -> None:
     figure.add_scatter(
         x=[value.value], y=[name], xaxis=axis, mode="markers+text",
-        text=[f"{value.value:+.1f}" if axis == "x2" else f"{value.value:.1f}"],
+        text=[signed(value.value, 1) if axis == "x2" else fixed(value.value, 1)],
         textposition="top center", marker={"size": 12, "color": colour},
-        error_x={
+        error_x={"visible": False} if not value.known else {
             "type": "data", "symmetric": False, "array": [value.high - value.value],
             "arrayminus": [value.value - value.low], "color": colour, "thickness": 2.4,
         },
         hovertemplate=(
-            f"{plain(name)}: {value.value:.2f} ({value.low:.2f} to {value.high:.2f})<extra></extra>"
+            f"{plain(name)}: {fixed(value.value, 2)} ({spanned(value.low, value.high, 2)})"
+            "<extra></extra>"
         ),
     )  # fmt: skip

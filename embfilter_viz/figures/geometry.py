@@ -1,18 +1,21 @@
 """Figures of the Geometry page: isotropy with its controls, cosines, maps."""
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from embfilter_viz.analyses.geometry import RANDOM as RANDOM_SUBSPACES
 from embfilter_viz.analyses.geometry import Geometry
 from embfilter_viz.embeddings.cosines import CosineHistogram
 from embfilter_viz.embeddings.isotropy import Interval
 from embfilter_viz.figures.palette import FILTERED, FREQUENT, RANDOM, RAW
 from embfilter_viz.figures.sketch import MONOSPACE, Sketch
 from embfilter_viz.figures.style import faded, plain, text_label
+from embfilter_viz.wording import fixed, listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +38,7 @@ __all__ = [
 VARIANT_COLOURS = {
     "raw": RAW,
     "filtered": FILTERED,
-    "random subspace": RANDOM,
+    RANDOM_SUBSPACES: RANDOM,
     "mean removed": FREQUENT,
 }
 
@@ -52,13 +55,21 @@ TOPIC_COLOURS = (
 )  # fmt: skip
 """Of the labels of texts, which mean nothing beyond telling groups apart."""
 
+TOPIC_SYMBOLS = (
+    "circle", "square", "diamond", "triangle-up", "cross",
+    "x", "triangle-down", "star", "pentagon", "hexagram",
+)  # fmt: skip
+"""A shape for each of these colours, for eyes that do not tell all of them apart."""
+
 
 def isotropy_sketch(
     report: Geometry, measures: Sequence[str] = tuple(MEASURES), *, height: int = 250
 ) -> Sketch:
     """Each measure in its own panel: a dot and its interval for raw, filtered and controls.
 
-    Where an interval is not measured yet the dot stands without.
+    The bar of the random subspaces is no interval: it reaches from the least to the greatest.
+    Where an interval is not measured yet the dot stands without, and where a number is not there
+    is none.
     """
     sketch = Sketch(height=height, name="isotropy")
     sketch.update(margin={"l": 130, "t": 36, "b": 58})
@@ -69,16 +80,20 @@ def isotropy_sketch(
         for name in names:
             one: Interval = getattr(report.variants[name], measure)
             colour = VARIANT_COLOURS[name]
-            interval, words = {}, f"{name}: {one.value:.4g}"
+            where = {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}"}
+            if math.isnan(one.value):  # the trace stands all the same, so that none changes places
+                sketch.add("scatter", x=[], y=[], **where)
+                continue
+            interval, words = {}, f"{name}: {one.value:z.4g}"
             if one.known:
-                words += f" ({one.low:.4g} to {one.high:.4g})"
+                ends = f"{one.low:z.4g} to {one.high:z.4g}"
+                words += f", from {ends}" if name == RANDOM_SUBSPACES else f" ({ends})"
                 interval["error_x"] = {
                     "type": "data", "symmetric": False, "array": [one.high - one.value],
                     "arrayminus": [one.value - one.low], "color": colour, "thickness": 2,
                 }  # fmt: skip
             sketch.add(
-                "scatter", x=[one.value], y=[name], mode="markers+text",
-                xaxis=f"x{suffix}", yaxis=f"y{suffix}",
+                "scatter", x=[one.value], y=[name], mode="markers+text", **where,
                 text=[_short(one.value)], textposition="top center", textfont={"size": 12},
                 cliponaxis=False,
                 marker={"size": 11, "color": colour},
@@ -88,7 +103,7 @@ def isotropy_sketch(
         sketch.update(
             **{
                 f"xaxis{suffix}": {
-                    "title": {"text": f"{title}<br>{better}", "font": {"size": 12}},
+                    "title": {"text": f"{title}<br>{better}"},
                     "rangemode": "tozero", "zeroline": False, "showline": False,
                 },
                 f"yaxis{suffix}": {
@@ -124,6 +139,7 @@ def isotropy_table(report: Geometry) -> "pd.DataFrame":
                     "value": one.value,
                     "low": one.low,
                     "high": one.high,
+                    "low_and_high": "least and greatest" if name == RANDOM_SUBSPACES else "95 %",
                 }
             )
     return pd.DataFrame(rows)
@@ -132,13 +148,14 @@ def isotropy_table(report: Geometry) -> "pd.DataFrame":
 def histogram_sketch(
     raw: CosineHistogram, filtered: CosineHistogram, *, height: int = 280
 ) -> Sketch:
-    """How alike two texts are: the cosines of all pairs, raw and filtered."""
+    """Say how alike two texts are: the cosines of all pairs, raw and filtered."""
     sketch = Sketch(height=height, x="cosine of two texts", y="share of pairs", name="cosines")
     for name, one, colour in (("raw", raw, RAW), ("filtered", filtered, FILTERED)):
         middle = (one.edges[:-1] + one.edges[1:]) / 2
         share = one.counts / one.counts.sum()
         sketch.add(
             "scatter", x=middle.astype(np.float32), y=share.astype(np.float32), mode="lines",
+            name=name,
             line={"color": colour, "width": 2, "shape": "hvh"}, fill="tozeroy",
             fillcolor=faded(colour, 0.25),
             hovertemplate=f"{name}<br>%{{x:.2f}}: %{{y:.2%}}<extra></extra>",
@@ -184,19 +201,45 @@ def map_sketch(
     labels: Sequence[str] | None,
     *,
     chosen: Sequence[int] = (),
+    found: Sequence[int] = (),
+    selected: Sequence[int] = (),
     axes: str = "PC",
     shared: bool = True,
     height: int = 470,
     name: str = "map",
     texts_known_as: str = "",
+    faded: bool = False,
 ) -> Sketch:
-    """Two maps of the same texts side by side; a chosen text is marked in both.
+    """Two maps of the same texts side by side; a chosen text is marked in both, found ones too.
+
+    Where texts are selected, all others are pale in both maps, and all of them are where the maps
+    are those of another window (``faded``).
 
     ``customdata`` of a point is its row, so that a label can never land on the wrong point. With
     ``texts_known_as`` the figure holds that name in place of the texts, for a page that has sent
     them once and shows them by row.
+
+    Args:
+        maps: two titles, each with (n, 2) points.
+        texts: the texts.
+        labels: one for each text, which choose colour and shape.
+        chosen: rows that are marked.
+        found: rows that a search found.
+        selected: rows that are selected.
+        axes: what the axes are called.
+        shared: whether both maps have the same scale.
+        height: in pixels.
+        name: what the figure is called.
+        texts_known_as: a name under which the browser keeps the texts, so that they travel once.
+        faded: whether the maps are pale, because they are of another window.
+
+    Returns:
+        the figure.
     """
-    sketch = Sketch(height=height, legend=True, name=name)
+    sketch = Sketch(
+        height=height, legend=True, name=name,
+        about=f"Maps of the texts, {listed([title for title, _ in maps])}: {axes} 2 by {axes} 1",
+    )  # fmt: skip
     sketch.update(
         margin={"l": 46, "r": 10, "t": 40, "b": 112},
         legend={"orientation": "h", "y": -0.22, "yanchor": "top", "font": {"size": 11},
@@ -216,25 +259,31 @@ def map_sketch(
             xref=f"x{suffix} domain", yref="paper",
         )  # fmt: skip
         for number, (group, rows) in enumerate(groups.items()):
-            said = (
+            said: dict[str, Any] = (
                 {"meta": {"texts": texts_known_as}}
                 if texts_known_as
                 else {"text": [words[row] for row in rows]}
             )
+            if len(selected):  # as a list: of an array Plotly takes no notice
+                said["selectedpoints"] = np.flatnonzero(np.isin(rows, selected)).tolist()
             sketch.add(
                 "scattergl", x=points[rows, 0], y=points[rows, 1], mode="markers", **where,
                 name=text_label(group, 24) if group else "texts", legendgroup=str(number),
                 showlegend=column == 0 and bool(group), customdata=rows,
-                marker={"size": _dot(len(texts)), "opacity": 0.8,
-                        "color": TOPIC_COLOURS[number % len(TOPIC_COLOURS)]},
+                marker={"size": _dot(len(texts)), "opacity": 0.25 if faded else 0.8,
+                        "color": TOPIC_COLOURS[number % len(TOPIC_COLOURS)],
+                        "symbol": TOPIC_SYMBOLS[number % len(TOPIC_SYMBOLS)]},
                 hovertemplate="%{text}<extra></extra>", **said,
             )  # fmt: skip
-        if len(chosen):
-            rows = np.asarray(chosen, dtype=np.int32)
+        for those, size in ((found, 11), (chosen, 15)):
+            if not len(those):
+                continue
+            rows = np.asarray(those, dtype=np.int32)
             sketch.add(
                 "scattergl", x=points[rows, 0], y=points[rows, 1], mode="markers", **where,
                 marker={
-                    "size": 15, "color": "rgba(0,0,0,0)", "line": {"width": 2.5, "color": FREQUENT}
+                    "size": size, "color": "rgba(0,0,0,0)",
+                    "line": {"width": 2.5, "color": FREQUENT},
                 },
                 customdata=rows, hoverinfo="skip", showlegend=False,
             )  # fmt: skip
@@ -262,22 +311,41 @@ def map_figure(
     labels: Sequence[str] | None,
     *,
     chosen: Sequence[int] = (),
+    found: Sequence[int] = (),
+    selected: Sequence[int] = (),
     axes: str = "PC",
     shared: bool = True,
     height: int = 470,
     name: str = "map",
     texts_known_as: str = "",
 ) -> "Figure":
-    """:func:`map_sketch` as a figure, for a notebook or a file."""
+    """:func:`map_sketch` as a figure, for a notebook or a file.
+
+    Args:
+        maps: two titles, each with (n, 2) points.
+        texts: the texts.
+        labels: one for each text, which choose colour and shape.
+        chosen: rows that are marked.
+        found: rows that a search found.
+        selected: rows that are selected.
+        axes: what the axes are called.
+        shared: whether both maps have the same scale.
+        height: in pixels.
+        name: what the figure is called.
+        texts_known_as: a name under which the browser keeps the texts, so that they travel once.
+
+    Returns:
+        the figure.
+    """
     return map_sketch(
-        maps, texts, labels, chosen=chosen, axes=axes, shared=shared, height=height, name=name,
-        texts_known_as=texts_known_as,
+        maps, texts, labels, chosen=chosen, found=found, selected=selected, axes=axes,
+        shared=shared, height=height, name=name, texts_known_as=texts_known_as,
     ).figure()  # fmt: skip
 
 
 def _short(value: float) -> str:
     """A number beside its dot: three digits, and what is next to nothing as 0."""
-    return f"{value:.3g}" if abs(value) >= 0.001 else f"{value + 0.0:z.3f}"
+    return f"{value:.3g}" if abs(value) >= 0.001 else fixed(value, 3)
 
 
 def _dot(n: int) -> float:
@@ -286,7 +354,7 @@ def _dot(n: int) -> float:
 
 
 def _suffix(number: int) -> str:
-    """What Plotly adds to the names of a panel's axes."""
+    """Return what Plotly adds to the names of a panel's axes."""
     return "" if number == 0 else str(number + 1)
 
 
@@ -305,7 +373,7 @@ def _panels(sketch: Sketch, count: int, gap: float) -> None:
 
 @lru_cache(maxsize=4)
 def text_labels(texts: tuple[str, ...]) -> tuple[str, ...]:
-    """What a map says of each text when pointed at; kept, for they take longer than the map."""
+    """Return the hover words of each text; they are kept, for they take longer than the map."""
     return tuple(text_label(text) for text in texts)
 
 

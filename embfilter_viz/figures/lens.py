@@ -8,6 +8,7 @@ from embfilter_viz.figures.palette import FILTERED, INFREQUENT, RAW
 from embfilter_viz.figures.palette import FREQUENT as FREQUENT_COLOUR
 from embfilter_viz.figures.sketch import MONOSPACE, Sketch
 from embfilter_viz.figures.style import faded, frequency_scale, token_label
+from embfilter_viz.wording import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,19 +21,44 @@ GAP = "\u00a0"
 """Between a token and the square of its colour."""
 
 
+NAMES = ("raw", "filtered")
+"""What the two sides are called where nothing else is said."""
+
+
 def ranks_figure(
-    report: Lens, d_vocab: int, *, height: int | None = None, width: int = 18
+    report: Lens,
+    d_vocab: int,
+    *,
+    height: int | None = None,
+    width: int = 18,
+    names: tuple[str, str] = NAMES,
 ) -> "Figure":
     """Top tokens raw on the left, filtered on the right, a line for each that stays.
 
     Beside a token that leaves or enters stands the rank it goes to or comes from. The colour of
-    a token is its frequency rank. Tokens longer than ``width`` are cut.
+    a token is its frequency rank. Tokens longer than ``width`` are cut. ``names`` stand over the
+    two sides.
+
+    Args:
+        report: the lens.
+        d_vocab: where the scale of ranks ends.
+        height: in pixels.
+        width: in pixels.
+        names: what both sides are called.
+
+    Returns:
+        the figure.
     """
     k = len(report.raw)
-    sketch = Sketch(height=height or 90 + 32 * k, name="ranks")
+    sketch = Sketch(
+        height=height or 90 + 32 * k, name="ranks", about=f"Top tokens, {names[0]} and {names[1]}"
+    )
     sketch.update(margin={"l": 8, "r": 8, "t": 8, "b": 8})
-    _column(sketch, report.raw, report.rank_in_filtered, LEFT, "left", d_vocab, width)
-    _column(sketch, report.filtered, report.rank_in_raw, RIGHT, "right", d_vocab, width)
+    for called, tokens, ranks, x, side in (
+        (names[0], report.raw, report.rank_in_filtered, LEFT, "left"),
+        (names[1], report.filtered, report.rank_in_raw, RIGHT, "right"),
+    ):
+        _column(sketch, called, tokens, ranks, x=x, side=side, size=d_vocab, width=width)
     after = {token.id: place for place, token in enumerate(report.filtered)}
     for place, token in enumerate(report.raw):
         if token.id in after:
@@ -41,7 +67,7 @@ def ranks_figure(
                 x=[LEFT + 0.012, RIGHT - 0.012], y=[place, after[token.id]], mode="lines",
                 line={"color": faded(FILTERED, 0.55), "width": 2}, hoverinfo="skip",
             )  # fmt: skip
-    for x, words, colour in ((LEFT, "raw", RAW), (RIGHT, "filtered", FILTERED)):
+    for x, words, colour in ((LEFT, names[0], RAW), (RIGHT, names[1], FILTERED)):
         sketch.annotate(
             f"<b>{words}</b>", x=x, y=-1.05,
             font={"color": colour, "size": 15}, xanchor="right" if x == LEFT else "left",
@@ -53,8 +79,10 @@ def ranks_figure(
 
 def _column(
     sketch: Sketch,
+    called: str,
     tokens: tuple[Token, ...],
     ranks: tuple[int, ...],
+    *,
     x: float,
     side: str,
     size: int,
@@ -75,7 +103,7 @@ def _column(
     # Words of traces, not annotations: Plotly draws twenty of them ten times as fast.
     sketch.add(
         "scatter",
-        x=[x] * k, y=list(range(k)), mode="markers+text",
+        x=[x] * k, y=list(range(k)), mode="markers+text", name=called,
         marker={"color": colours, "size": 12, "symbol": "square"},
         text=names, textposition=f"middle {side}", textfont={"family": MONOSPACE, "size": 14},
         customdata=[
@@ -95,13 +123,13 @@ def _column(
     )  # fmt: skip
 
 
-def lens_table(report: Lens) -> "pd.DataFrame":
+def lens_table(report: Lens, names: tuple[str, str] = NAMES) -> "pd.DataFrame":
     """The tokens behind the columns, one row a token and side."""
     import pandas as pd
 
     sides = (
-        ("raw", report.raw, report.rank_in_filtered),
-        ("filtered", report.filtered, report.rank_in_raw),
+        (names[0], report.raw, report.rank_in_filtered),
+        (names[1], report.filtered, report.rank_in_raw),
     )
     return pd.DataFrame(
         [
@@ -112,20 +140,49 @@ def lens_table(report: Lens) -> "pd.DataFrame":
     )
 
 
-def layers_figure(report: LayerLens, d_vocab: int, *, height: int | None = None) -> "Figure":
-    """Top tokens after every layer, raw in the left block and filtered in the right one."""
-    layers, k = len(report.raw), len(report.raw[0])
-    sketch = Sketch(height=height or 90 + 24 * layers, y="layer", name="layers")
+def layers_figure(
+    report: LayerLens,
+    d_vocab: int,
+    *,
+    height: int | None = None,
+    names: tuple[str, str] = NAMES,
+    side: int | None = None,
+) -> "Figure":
+    """Top tokens after every layer, raw in the left block and filtered in the right one.
+
+    ``names`` stand over the two blocks. A layer may have no tokens. With ``side``, 0 for raw and 1
+    for filtered, that block stands alone: pages have room for both beside one another or not.
+
+    Args:
+        report: the lens after every layer.
+        d_vocab: where the scale of ranks ends.
+        height: in pixels.
+        names: what both sides are called.
+        side: 0 or 1 for one side alone.
+
+    Returns:
+        the figure.
+    """
+    layers = len(report.raw)
+    k = max(len(row) for row in (*report.raw, *report.filtered))
+    both = zip(names, (report.raw, report.filtered), (RAW, FILTERED), strict=True)
+    blocks = [one for number, one in enumerate(both) if side in (None, number)]
+    sketch = Sketch(
+        height=height or 90 + 24 * layers, y="layer", name=f"layers-{side}",
+        about=f"Top tokens after each layer, {listed([block for block, _, _ in blocks])}",
+    )  # fmt: skip
     sketch.update(margin={"l": 56, "r": 8, "t": 36, "b": 12})
-    for column, (block, rows) in enumerate((("raw", report.raw), ("filtered", report.filtered))):
+    letters = 11 if side is None else 9
+    for column, (block, rows, colour) in enumerate(blocks):
+        placed = [(layer, place) for layer, row in enumerate(rows) for place in range(len(row))]
         tokens = [token for row in rows for token in row]
         colours = frequency_scale(
             [t.frequency_rank for t in tokens], (FREQUENT_COLOUR, INFREQUENT), d_vocab
         )
         sketch.add(
-            "scatter", x=[column * (k + 0.4) + i % k for i in range(len(tokens))],
-            y=[i // k for i in range(len(tokens))],
-            mode="text", text=[token_label(t.text, 11) for t in tokens],
+            "scatter", x=[column * (k + 0.4) + place for _, place in placed],
+            y=[layer for layer, _ in placed],
+            mode="text", text=[token_label(t.text, letters) for t in tokens], name=block,
             textfont={"family": MONOSPACE, "size": 11, "color": colours},
             customdata=[[t.id, t.logit, t.frequency_rank] for t in tokens],
             hovertemplate=(
@@ -135,24 +192,29 @@ def layers_figure(report: LayerLens, d_vocab: int, *, height: int | None = None)
         )  # fmt: skip
         sketch.annotate(
             f"<b>{block}</b>", x=column * (k + 0.4) + (k - 1) / 2, y=-1.3,
-            font={"color": RAW if block == "raw" else FILTERED, "size": 14},
+            font={"color": colour, "size": 14},
         )  # fmt: skip
-    sketch.x(visible=False, range=[-0.6, 2 * k + 0.0], fixedrange=True)
+    sketch.x(visible=False, range=[-0.6, len(blocks) * (k + 0.4) - 0.8], fixedrange=True)
     sketch.y(
         range=[layers - 0.3, -1.9], tickmode="linear", dtick=5, showgrid=False, fixedrange=True
     )
     return sketch.figure()
 
 
-def layers_table(report: LayerLens) -> "pd.DataFrame":
-    """The tokens behind the blocks, one row a layer, block and place."""
+def layers_table(
+    report: LayerLens, names: tuple[str, str] = NAMES, side: int | None = None
+) -> "pd.DataFrame":
+    """The tokens behind the blocks, or behind one of them, one row a layer, block and place."""
     import pandas as pd
 
     return pd.DataFrame(
         [
-            {"layer": layer, "side": side, "place": place + 1, **token.to_json()}
-            for side in ("raw", "filtered")
-            for layer, row in enumerate(getattr(report, side))
+            {"layer": layer, "side": block, "place": place + 1, **token.to_json()}
+            for number, (block, layers) in enumerate(
+                zip(names, (report.raw, report.filtered), strict=True)
+            )
+            if side in (None, number)
+            for layer, row in enumerate(layers)
             for place, token in enumerate(row)
         ]
     )

@@ -13,7 +13,9 @@ from datetime import datetime
 import pandas as pd
 import plotly.graph_objects as go
 
-from embfilter_viz.models.vocabulary import visible
+from embfilter_viz.figures.described import described
+from embfilter_viz.figures.plotly_js import REPORT_CONFIG, json_in_script, plotly_script
+from embfilter_viz.models.head.vocabulary import visible
 
 __all__ = ["Section", "Table", "report"]
 
@@ -102,8 +104,13 @@ def _section(section: Section, numbers: Iterator[int]) -> str:
         parts.append(f'<table class="facts"><tbody>{rows}</tbody></table>')
     for figure in section.figures:
         height = figure.layout.height or 400
-        number = next(numbers)
-        parts.append(f'<div class="figure" id="figure{number}" style="height:{height}px"></div>')
+        number, said = next(numbers), described(figure)
+        parts.append(
+            f'<div role="figure" aria-label="{_escaped(said.name)}" '
+            f'aria-describedby="words{number}"><div class="figure" id="figure{number}" '
+            f'style="height:{height}px"></div><p class="unseen" id="words{number}">'
+            f"{_escaped(said.words)}</p></div>"
+        )
     parts += [_table(table) for table in section.tables]
     if section.code:
         parts.append(f"<pre><code>{_escaped(section.code)}</code></pre>")
@@ -136,7 +143,7 @@ def _cell(value: object) -> str:
 
 
 def _unseen(text: str) -> bool:
-    """Whether a text has ends or characters that a table would not show: a token, most likely."""
+    """Tell whether a text has ends or characters that a table would not show, as tokens have."""
     return text != text.strip() or not text.isprintable()
 
 
@@ -151,13 +158,11 @@ def _escaped(text: str) -> str:
 def _scripts(figures: Sequence[go.Figure]) -> str:
     if not figures:
         return ""
-    from plotly.offline import get_plotlyjs
-
-    described = json.dumps([_described(figure) for figure in figures]).replace("<", "\\u003c")
+    described = json_in_script([_described(figure) for figure in figures])
     return (
-        f"<script>{get_plotlyjs()}</script>\n"
+        f"<script>{plotly_script().read_text(encoding='utf-8')}</script>\n"
         f'<script type="application/json" id="figures">{described}</script>\n'
-        f"<script>{_DRAW}</script>\n"
+        f"<script>Plotly.setPlotConfig({json_in_script(REPORT_CONFIG)});{_DRAW}</script>\n"
     )
 
 
@@ -172,10 +177,10 @@ def _described(figure: go.Figure) -> dict[str, object]:
 _DRAW = """
 const figures = JSON.parse(document.getElementById("figures").textContent);
 const dark = matchMedia("(prefers-color-scheme: dark)");
-function draw() {
+function draw(paper = false) {
   const style = getComputedStyle(document.documentElement);
-  const ink = style.getPropertyValue("--ink").trim();
-  const line = style.getPropertyValue("--line").trim();
+  const ink = paper ? "#1f2328" : style.getPropertyValue("--ink").trim();
+  const line = paper ? "#dfe2e6" : style.getPropertyValue("--line").trim();
   figures.forEach(({data, layout}, i) => {
     const themed = structuredClone(layout);
     themed.paper_bgcolor = themed.plot_bgcolor = "rgba(0,0,0,0)";
@@ -187,12 +192,13 @@ function draw() {
     }
     themed.hoverlabel = {...themed.hoverlabel, bgcolor: style.getPropertyValue("--raised").trim(),
       font: {...themed.hoverlabel?.font, color: ink}};
-    Plotly.react("figure" + i, structuredClone(data), themed,
-      {displaylogo: false, responsive: true, showTips: false});
+    Plotly.react("figure" + i, structuredClone(data), themed);
   });
 }
 draw();
-dark.addEventListener("change", draw);
+dark.addEventListener("change", () => draw());
+addEventListener("beforeprint", () => draw(true));
+addEventListener("afterprint", () => draw());
 """
 
 _STYLE = """
@@ -221,5 +227,22 @@ summary { cursor: pointer; color: var(--accent); }
 pre { background: var(--raised); padding: 12px 16px; border-radius: 8px; overflow-x: auto;
   font: 13px/1.5 'DejaVu Sans Mono', ui-monospace, Menlo, Consolas, monospace; }
 footer { margin-top: 48px; font-size: 0.85rem; opacity: 0.8; }
-@media print { .figure { break-inside: avoid; } }
+.unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+@media (max-width: 640px) {
+  main { padding: 20px 16px 48px; }
+  .facts, .facts tbody, .facts tr, .facts th, .facts td { display: block; }
+  .facts tr { border-bottom: 1px solid var(--line); padding: 4px 0; }
+  .facts th, .facts td { border: 0; padding: 0; white-space: normal; }
+}
+@page { margin: 15mm; }
+@media print {
+  :root { color-scheme: light; --ink: #1f2328; --paper: #ffffff; --raised: #f5f6f8;
+    --line: #dfe2e6; --accent: #0077B6; }
+  main, p { max-width: none; }
+  main { padding: 0; }
+  .figure, pre, tr { break-inside: avoid; }
+  h2, summary { break-after: avoid; }
+  /* A fold that nobody opened would be a line that leads nowhere. */
+  details:not([open]) { display: none; }
+}
 """

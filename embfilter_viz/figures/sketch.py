@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from embfilter_viz.figures.palette import EDGE
+from embfilter_viz.figures.plotly_js import NO_UPLOAD
 from embfilter_viz.spectral.windows import Window
 
 if TYPE_CHECKING:
@@ -22,6 +23,12 @@ __all__ = ["MONOSPACE", "Sketch"]
 MONOSPACE = "'DejaVu Sans Mono', Menlo, Consolas, monospace"
 
 
+TITLES: Mapping[str, Any] = {
+    "layout": {axis: {"title": {"font": {"size": 13}}} for axis in ("xaxis", "yaxis")},
+    "data": {"heatmap": [{"colorbar": {"title": {"font": {"size": 13}}}}]},
+}
+"""Titles of axes and of colour bars have one size, also those of further panels."""
+
 _NUMBERS = frozenset({"i1", "i2", "i4", "u1", "u2", "u4", "f4", "f8"})
 """Kinds of numbers that Plotly reads in base64; others, such as int64, go as lists."""
 
@@ -29,7 +36,16 @@ _NUMBERS = frozenset({"i1", "i2", "i4", "u1", "u2", "u4", "f4", "f8"})
 class Sketch:
     """A figure with titled axes, our margins and nothing in it yet.
 
-    ``name`` keeps the reader's zoom for as long as it stays the same (Plotly's ``uirevision``).
+    ``name`` keeps the reader's zoom for as long as it stays the same (Plotly's ``uirevision``);
+    ``about`` names the figure for whoever does not see it, where its axes do not.
+
+    Args:
+        height: in pixels.
+        x: title of the x axis.
+        y: title of the y axis.
+        legend: whether there is one.
+        name: what the figure is called.
+        about: what it is called for whoever does not see it.
 
     >>> sketch = Sketch(height=200, x="direction", name="spectrum")
     >>> sketch.add("scatter", x=[0, 1], y=[2.0, 1.0])
@@ -41,16 +57,23 @@ class Sketch:
     """
 
     def __init__(
-        self, *, height: int, x: str = "", y: str = "", legend: bool = False, name: str = ""
+        self,
+        *,
+        height: int,
+        x: str = "",
+        y: str = "",
+        legend: bool = False,
+        name: str = "",
+        about: str = "",
     ) -> None:
         axis = {"showline": False, "zeroline": False, "ticks": "", "automargin": True}
         self.traces: list[dict[str, Any]] = []
         self.layout: dict[str, Any] = {
-            "template": {},
+            "template": TITLES,
             "height": height,
             "margin": {"l": 60, "r": 24, "t": 40 if legend else 14, "b": 48},
-            "xaxis": {"title": {"text": x, "font": {"size": 13}}, **axis},
-            "yaxis": {"title": {"text": y, "font": {"size": 13}}, **axis},
+            "xaxis": {"title": {"text": x}, **axis},
+            "yaxis": {"title": {"text": y}, **axis},
             "showlegend": legend,
             "legend": {
                 "orientation": "h",
@@ -61,8 +84,11 @@ class Sketch:
                 "traceorder": "reversed",
             },
             "uirevision": name or "kept",
+            **({"meta": {"name": about}} if about else {}),
             "font": {"size": 13},
             "hoverlabel": {"font": {"family": MONOSPACE}},
+            # Also where a notebook or a file draws the figure, with Plotly's own configuration.
+            "modebar": {"remove": [NO_UPLOAD]},
         }
 
     def add(self, kind: str, **trace: Any) -> None:
@@ -70,7 +96,14 @@ class Sketch:
         self.traces.append({"type": kind, **trace})
 
     def annotate(self, text: str, *, x: float, y: float, **more: Any) -> None:
-        """Write words at a point, without an arrow; ``text`` must be safe as Plotly text."""
+        """Write words at a point, without an arrow; ``text`` must be safe as Plotly text.
+
+        Args:
+            text: the words.
+            x: where, on the x axis.
+            y: where, on the y axis.
+            more: what else Plotly should know of the annotation.
+        """
         note = {"text": text, "x": x, "y": y, "showarrow": False, **more}
         self.layout.setdefault("annotations", []).append(note)
 
@@ -86,14 +119,20 @@ class Sketch:
         """Change the layout; what a nested dictionary does not name stays."""
         _update(self.layout, more)
 
-    def shade_dropped(self, window: Window, *, relative: bool = False) -> None:
-        """Shade what the window drops of its d directions, or of the axis from 0 to 1."""
+    def shade_dropped(
+        self, window: Window, *, relative: bool = False, over: str = "y domain"
+    ) -> None:
+        """Shade what the window drops of its d directions, or of the axis from 0 to 1.
+
+        ``over`` is what is shaded from bottom to top: the first panel, or with ``paper`` all of
+        them.
+        """
         size, half = (window.d, 0.0) if relative else (1, 0.5)
         for low, high in ((0, window.l), (window.r, window.d)):
             if high > low:
                 shape = {
                     "type": "rect", "xref": "x", "x0": low / size - half,
-                    "x1": high / size - half, "yref": "y domain", "y0": 0, "y1": 1,
+                    "x1": high / size - half, "yref": over, "y0": 0, "y1": 1,
                     "fillcolor": EDGE, "opacity": 0.1, "line": {"width": 0}, "layer": "below",
                 }  # fmt: skip
                 self.layout.setdefault("shapes", []).append(shape)

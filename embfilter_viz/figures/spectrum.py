@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embfilter_viz.analyses.spectrum import Direction
+from embfilter_viz.figures.guess import guess_level
 from embfilter_viz.figures.palette import BULK, EDGE, FREQUENT, INFREQUENT, RAW
 from embfilter_viz.figures.sketch import MONOSPACE, Sketch
 from embfilter_viz.figures.style import frequency_scale, plain, text_label, token_label
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 __all__ = [
+    "curves_table",
     "direction_figure",
     "direction_table",
     "energy_figure",
@@ -31,12 +33,25 @@ def spectrum_figure(
     *,
     log: bool = True,
     chosen: int | None = None,
+    guess: float | None = None,
     height: int = 400,
 ) -> "Figure":
     """Singular values along the spectrum, what the window drops shaded.
 
     With several curves the axis is relative, position / d, so that models of different width can
     be laid over one another; the window is that of the first.
+
+    Args:
+        curves: models' names and spectra.
+        window: what the filter keeps.
+        log: whether the values stand on a logarithmic axis.
+        chosen: a direction to mark.
+        guess: a reader's guess of how many times the first value is the last, drawn as the level
+            where the last would be.
+        height: in pixels.
+
+    Returns:
+        the figure.
     """
     relative = len(curves) > 1
     sketch = Sketch(
@@ -75,6 +90,9 @@ def spectrum_figure(
                 textposition="middle right", marker={"size": 10, "color": FREQUENT},
                 hoverinfo="skip",
             )  # fmt: skip
+    if guess is not None:
+        last = float(curves[0][1].singular_values[0]) / guess
+        guess_level(sketch, last, words="the last, by your guess", log=log)
     if log:
         sketch.y(type="log", dtick=1, minor={"ticks": ""}, exponentformat="power")
     else:
@@ -89,7 +107,7 @@ def _mark_groups(sketch: Sketch, spectrum: Spectrum) -> None:
         sketch.add(
             "scatter", x=np.arange(start, stop), y=values, mode="markers",
             marker={"symbol": "line-ns-open", "size": 12, "color": EDGE},
-            hovertemplate=f"directions {start} to {stop - 1} share one σ<extra></extra>",
+            hovertemplate=f"directions {start} to {stop - 1} have the same σ<extra></extra>",
         )  # fmt: skip
 
 
@@ -101,7 +119,7 @@ def energy_figure(spectrum: Spectrum, window: Window, *, height: int = 260) -> "
     sketch.add(
         "scatter",
         x=np.arange(1, spectrum.d_model + 1), y=spectrum.cumulative_energy.astype(np.float32),
-        mode="lines", line={"color": BULK, "width": 2.2},
+        mode="lines", line={"color": BULK, "width": 2.2}, name="up to direction i",
         hovertemplate="first %{x} directions: %{y:.1%}<extra></extra>",
     )  # fmt: skip
     sketch.shade_dropped(window)
@@ -133,6 +151,25 @@ def spectrum_table(spectrum: Spectrum, window: Window) -> "pd.DataFrame":
             "kept": (index >= window.l) & (index < window.r),
         }
     )
+
+
+def curves_table(curves: Sequence[tuple[str, Spectrum]], window: Window) -> "pd.DataFrame":
+    """The numbers behind all curves, one row a model and direction.
+
+    The window is that of the first model: of another one no direction is kept or dropped.
+    """
+    import pandas as pd
+
+    tables = []
+    for number, (name, spectrum) in enumerate(curves):
+        table = spectrum_table(spectrum, window)
+        table.insert(0, "model", name)
+        table.insert(2, "position", table["direction"] / spectrum.d_model)
+        table.insert(4, "relative_to_first", table["singular_value"] / table["singular_value"][0])
+        if number:
+            table["kept"] = None
+        tables.append(table.astype({"kept": object}))
+    return pd.concat(tables, ignore_index=True)
 
 
 def direction_figure(direction: Direction, d_vocab: int, *, height: int = 460) -> "Figure":

@@ -8,7 +8,7 @@ import numpy as np
 
 from embfilter_viz.figures.palette import EDGE
 from embfilter_viz.figures.sketch import MONOSPACE, Sketch
-from embfilter_viz.models.vocabulary import visible
+from embfilter_viz.models.head.vocabulary import visible
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -28,7 +28,19 @@ __all__ = [
 def blank(
     *, height: int, x: str = "", y: str = "", legend: bool = False, name: str = "", **layout: Any
 ) -> "Figure":
-    """A figure with nothing in it, titled axes and our margins; see :class:`Sketch`."""
+    """A figure with nothing in it, titled axes and our margins; see :class:`Sketch`.
+
+    Args:
+        height: in pixels.
+        x: title of the x axis.
+        y: title of the y axis.
+        legend: whether there is one.
+        name: what the figure is called.
+        layout: what else Plotly's layout should have.
+
+    Returns:
+        the figure.
+    """
     sketch = Sketch(height=height, x=x, y=y, legend=legend, name=name)
     sketch.update(**layout)
     return sketch.figure()
@@ -81,7 +93,15 @@ def faded(colour: str, opacity: float) -> str:
 
 
 def shade_dropped(figure: "Figure", left: int, right: int, size: int, **more: Any) -> None:
-    """Shade what the window ``left:right`` drops of ``size`` directions on the x axis."""
+    """Shade what the window ``left:right`` drops of ``size`` directions on the x axis.
+
+    Args:
+        figure: what to shade.
+        left: the window's left end, l.
+        right: its right end, r.
+        size: how many directions there are.
+        more: what else Plotly should know of the shapes.
+    """
     for low, high in ((0, left), (right, size)):
         if high > low:
             figure.add_vrect(

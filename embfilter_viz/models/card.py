@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 
 from embfilter_viz.errors import InputError
-from embfilter_viz.models.devices import BYTES, Device, Precision, memory_of_device
-from embfilter_viz.models.families import bias_names, family_of, logit_scale, soft_cap
-from embfilter_viz.models.memory import in_words, memory_free
-from embfilter_viz.models.safetensors_header import TensorEntry
-from embfilter_viz.models.safety import read_config
-from embfilter_viz.models.sources import Outline, find_whole
-from embfilter_viz.models.unembedding import Unembedding, find_head
+from embfilter_viz.models.encoding.devices import BYTES, Device, Precision, memory_of_device
+from embfilter_viz.models.encoding.quantised import keeps_codes
+from embfilter_viz.models.families import family_of, layers_of
+from embfilter_viz.models.formats.codes import count_numbers
+from embfilter_viz.models.formats.safetensors_header import TensorEntry
+from embfilter_viz.models.head.unembedding import Head, Unembedding, find_head
+from embfilter_viz.models.outline import Checkpoint, Outline
+from embfilter_viz.models.sources.gguf_conversion import cannot_encode
+from embfilter_viz.models.sources.locate import find_whole
+from embfilter_viz.system.memory import in_words, memory_free
 
 __all__ = ["WORKING_ROOM", "ModelCard", "card", "check_fits", "memory_needed"]
 
@@ -24,7 +27,7 @@ _STORED = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What the explorer says about a checkpoint; nothing here needs the weights."""
+    """The facts about a checkpoint that the explorer shows; none needs the weights."""
 
     name: str
     """As the user typed it."""
@@ -42,6 +45,8 @@ class ModelCard:
     """Numbers stored; a tied head counts once."""
     tied: bool
     """Whether W_U is the input embedding."""
+    head_from: str | None
+    """The model that lends the head where this one has none."""
     precision: str
     """What the numbers were in the original: ``Q4_1``, ``bfloat16``, …"""
     source: str
@@ -62,49 +67,66 @@ class ModelCard:
     """Bytes to run the whole model so, see :func:`memory_needed`."""
     memory_free: int
     """Bytes that were free when the card was made."""
+    only_head: str | None = None
+    """Why texts cannot be encoded with it, whatever the memory, in words; None for most."""
 
     @property
     def fits(self) -> bool:
-        """Whether the whole model can be loaded."""
+        """Tell whether the whole model can be loaded."""
         return self.memory_needed <= self.memory_free
+
+    @property
+    def head_words(self) -> str:
+        """Return where the head is from, in words."""
+        if self.head_from is not None:
+            return f"lent by {self.head_from}: the checkpoint has none"
+        return "tied to the input embedding" if self.tied else "a matrix of its own"
 
     def to_json(self) -> dict[str, Any]:
         """The card as JSON can hold it."""
         return {**asdict(self), "head_adds": list(self.head_adds), "fits": self.fits}
 
 
-def card(outline: Outline, dtype: Precision = "float32") -> ModelCard:
+def card(
+    outline: Outline, dtype: Precision = "float32", checkpoint: Checkpoint | None = None
+) -> ModelCard:
     """The card of a model that would run in ``dtype``, from its configuration and tensor tables.
 
     Takes milliseconds whatever the model's size.
 
+    Args:
+        outline: of the model.
+        dtype: the precision it would run in.
+        checkpoint: the whole of it, where it was found already.
+
     Raises:
         InputError: it has no head to look through.
     """
-    config = read_config(outline.folder, outline.name)
-    names = [entry.name for entry in outline.tables]
-    head = find_head(outline, config, outline.tables)
+    config = outline.config
+    head = find_head(outline)
     d_vocab, d_model = head.entry.shape
-    checkpoint = find_whole(outline)
+    checkpoint = checkpoint or find_whole(outline)
     return ModelCard(
         name=outline.name,
         family=family_of(config).title,
         architecture=next(iter(config.get("architectures") or ()), str(config["model_type"])),
         d_vocab=d_vocab,
         d_model=d_model,
-        n_layers=_n_layers(names),
-        parameters=sum(entry.n_elements for entry in outline.tables),
-        tied=head.tied,
+        n_layers=layers_of(config, outline.stored),
+        parameters=sum(count_numbers(outline.tables)),
+        tied=head.tied and outline.head_from is None,
+        head_from=None if outline.head_from is None else outline.head_from.name,
         precision=outline.precision,
         source=outline.source,
         revision=outline.revision,
         content_hash=None if checkpoint is None else checkpoint.content_hash,
-        head_adds=_head_adds(config, names),
+        head_adds=_head_adds(head),
         head_bytes=head.n_bytes,
         n_bytes=outline.n_bytes,
         dtype=dtype,
-        memory_needed=memory_needed(outline.tables, dtype),
+        memory_needed=_memory_of(outline, dtype),
         memory_free=memory_free(),
+        only_head=outline.only_head,
     )
 
 
@@ -112,7 +134,8 @@ def memory_needed(tables: Sequence[TensorEntry], dtype: Precision = "float32") -
     """Bytes to load and run a model: 4 (or 2) · parameters + the working room.
 
     Weights are held in ``dtype`` whatever the file's; a file of another dtype is converted tensor
-    by tensor, so its largest tensor is there twice for a moment and is counted twice.
+    by tensor, so its largest tensor is there twice for a moment and is counted twice. Codes that
+    share a byte (MXFP4, BitNet) are counted as the numbers they become.
 
     Args:
         tables: every tensor of the checkpoint.
@@ -125,9 +148,21 @@ def memory_needed(tables: Sequence[TensorEntry], dtype: Precision = "float32") -
     >>> memory_needed(tables, "bfloat16") - WORKING_ROOM
     2000000
     """
-    weights = sum(entry.n_elements for entry in tables)
-    converted = [entry.n_elements for entry in tables if entry.dtype != _STORED[dtype]]
-    return BYTES[dtype] * (weights + max(converted, default=0)) + WORKING_ROOM
+    numbers = count_numbers(tables)
+    converted = [
+        n for n, entry in zip(numbers, tables, strict=True) if entry.dtype != _STORED[dtype]
+    ]
+    return BYTES[dtype] * (sum(numbers) + max(converted, default=0)) + WORKING_ROOM
+
+
+def _memory_of(outline: Outline, dtype: Precision) -> int:
+    """The same of a checkpoint whose codes may stay packed; one matrix is then unpacked at once."""
+    if not keeps_codes(outline.config):
+        return memory_needed(outline.tables, dtype)
+    codes = [entry for entry in outline.tables if entry.dtype == "U8"]
+    rest = [entry for entry in outline.tables if entry.dtype != "U8"]
+    largest = max(count_numbers(outline.tables), default=0)
+    return memory_needed(rest, dtype) + sum(e.n_bytes for e in codes) + BYTES[dtype] * largest
 
 
 def check_fits(outline: Outline, dtype: Precision = "float32", device: Device = "cpu") -> None:
@@ -136,10 +171,13 @@ def check_fits(outline: Outline, dtype: Precision = "float32", device: Device = 
     It is loaded into the machine's memory first, also where it is to run on a graphics card.
 
     Raises:
-        InputError: it needs more memory than is free; both numbers are in the line.
+        InputError: it needs more memory than is free; both numbers are in the line. Or texts
+            cannot be encoded with it at all.
     """
-    needed = memory_needed(outline.tables, dtype)
-    count = sum(entry.n_elements for entry in outline.tables)
+    if outline.only_head is not None:
+        raise cannot_encode(outline.name, outline.only_head)
+    needed = _memory_of(outline, dtype)
+    count = sum(count_numbers(outline.tables))
     running = f"{outline.name}: running its {count:,} parameters in {dtype} needs"
     smaller = "choose bfloat16, " if BYTES[dtype] > BYTES["bfloat16"] else ""
     if needed > (free := memory_free()):
@@ -155,24 +193,12 @@ def check_fits(outline: Outline, dtype: Precision = "float32", device: Device = 
         )
 
 
-def _n_layers(names: Sequence[str]) -> int:
-    """Counted in the tensors: the config's name for it differs between families.
-
-    The first number in a name, as in ``model.layers.7.mlp.experts.3``, is the layer's; the eyes
-    of a multimodal model have layers too, which are none of the language model's.
-    """
-    seen = [name for name in names if not any(part in name for part in ("vision", "visual"))]
-    numbers = (next((p for p in name.split(".") if p.isdigit()), None) for name in seen)
-    return len({number for number in numbers if number is not None})
-
-
-def _head_adds(config: dict[str, Any], names: Sequence[str]) -> tuple[str, ...]:
-    """In the very words of the head, which is not read for it."""
+def _head_adds(head: Head) -> tuple[str, ...]:
+    """Refuse in the words of the head, which is not read for it."""
     empty = np.empty((0, 0), dtype=np.float32)
-    has_bias = any(True for _ in bias_names(names))
     return Unembedding(
         empty,
-        bias=empty.ravel() if has_bias else None,
-        logit_scale=logit_scale(config),
-        soft_cap=soft_cap(config),
+        bias=None if head.bias is None else empty.ravel(),
+        logit_scale=head.logit_scale,
+        soft_cap=head.soft_cap,
     ).adds

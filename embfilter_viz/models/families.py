@@ -6,7 +6,8 @@ family, what transformers assumes where a ``config.json`` is silent; a test hold
 of it against transformers itself.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +15,18 @@ from embfilter_viz.errors import InputError
 
 __all__ = [
     "FAMILIES",
-    "FINAL_NORMS",
+    "HEAD_KEYS",
     "Family",
     "bias_names",
     "check_causal",
     "embedding_names",
     "family_of",
     "head_names",
+    "is_listed",
+    "is_of_text",
     "is_tied",
+    "layer_count",
+    "layers_of",
     "logit_scale",
     "soft_cap",
     "text_config",
@@ -32,7 +37,7 @@ Config = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Family:
-    """What sets one family of decoders apart from Llama, as far as the explorer is concerned."""
+    """The differences of one family of decoders from Llama that concern the explorer."""
 
     title: str
     """The name people use."""
@@ -40,12 +45,12 @@ class Family:
     """The values of ``model_type`` in ``config.json`` that belong to it."""
     tied: bool | None
     """Whether the head is the input embedding where the config does not say; None: unknown."""
-    multiplier: tuple[str, float] | None = None
-    """Config key and default of a factor on the logits."""
-    divisor: tuple[str, float] | None = None
-    """Config key and default of a number the logits are divided by."""
-    cap: tuple[str, float | None] | None = None
-    """Config key and default of a soft cap c: logits become c · tanh(logits / c)."""
+    multipliers: tuple[tuple[str, float], ...] = ()
+    """Config keys and defaults of factors on the logits."""
+    divisors: tuple[tuple[str, float], ...] = ()
+    """Config keys and defaults of numbers the logits are divided by."""
+    caps: tuple[tuple[str, float | None], ...] = ()
+    """Config keys and defaults of a soft cap c: logits become c · tanh(logits / c)."""
     prompteol: str | None = None
     """The PromptEOL template the paper uses for this family, where it is not the common one."""
     packs: bool = True
@@ -64,9 +69,9 @@ FAMILIES: tuple[Family, ...] = (
     Family("Mistral", ("mistral", "mixtral"), tied=False, prompteol=_MISTRAL_PROMPTEOL),
     Family("Ministral", ("ministral", "ministral3"), tied=False),
     Family("Gemma", ("gemma",), tied=True),
-    Family("Gemma 2", ("gemma2",), tied=True, cap=(_GEMMA_CAP, 30.0)),
-    Family("Gemma 3", ("gemma3", "gemma3_text"), tied=True, cap=(_GEMMA_CAP, None)),
-    Family("VaultGemma", ("vaultgemma",), tied=True, cap=(_GEMMA_CAP, 30.0)),
+    Family("Gemma 2", ("gemma2",), tied=True, caps=((_GEMMA_CAP, 30.0),)),
+    Family("Gemma 3", ("gemma3", "gemma3_text"), tied=True, caps=((_GEMMA_CAP, None),)),
+    Family("VaultGemma", ("vaultgemma",), tied=True, caps=((_GEMMA_CAP, 30.0),)),
     Family("GPT-2", ("gpt2",), tied=True),
     Family("GPT-BigCode", ("gpt_bigcode",), tied=True),
     Family("GPT-Neo", ("gpt_neo",), tied=True, packs=False),
@@ -75,8 +80,9 @@ FAMILIES: tuple[Family, ...] = (
     Family("CodeGen", ("codegen",), tied=False, packs=False),
     Family("Phi", ("phi",), tied=False),
     Family("Phi-3", ("phi3",), tied=False),
-    Family("Cohere", ("cohere", "cohere2"), tied=True, multiplier=("logit_scale", 0.0625)),
-    Family("Granite", ("granite", "granitemoe"), tied=False, divisor=("logits_scaling", 1.0)),
+    Family("Cohere", ("cohere", "cohere2"), tied=True, multipliers=(("logit_scale", 0.0625),)),
+    Family("Granite", ("granite", "granitemoe"), tied=False, divisors=(("logits_scaling", 1.0),)),
+    Family("HyperCLOVA X", ("hyperclovax",), tied=False, multipliers=(("logits_scaling", 1.0),)),
     Family("StableLM", ("stablelm",), tied=False),
     Family("OLMo", ("olmo", "olmo2", "olmo3", "olmoe"), tied=False),
     Family("OPT", ("opt",), tied=True),
@@ -87,6 +93,23 @@ FAMILIES: tuple[Family, ...] = (
     Family("GLM", ("glm", "glm4"), tied=False),
     Family("Nemotron", ("nemotron",), tied=False),
 )
+
+_MULTIPLIERS = (("logit_scale", 1.0), ("lm_head_multiplier", 1.0), ("output_multiplier", 1.0))
+_DIVISORS = (("logits_scaling", 1.0), ("logits_mup_width_multiplier", 1.0))
+_CAPS = (
+    *((_GEMMA_CAP, None), ("logits_soft_cap", None)),
+    *(("output_logit_soft_cap", None), ("logit_softcap", None)),
+)
+"""What a family nobody listed may do to its logits; a forward pass must then agree."""
+
+HEAD_KEYS = tuple(key for key, _ in (*_MULTIPLIERS, *_DIVISORS, *_CAPS))
+"""The configuration keys of what a head may do to its logits."""
+
+_PLAIN_HEADS = (
+    *("aya_vision", "cohere2_vision", "granite_speech", "granite_speech_plus"),
+    *("gemma3", "shieldgemma2", "mpt"),
+)
+"""Types whose class leaves out what the keys of its language model say (transformers 5.23)."""
 
 _BY_MODEL_TYPE = {t: family for family in FAMILIES for t in family.model_types}
 
@@ -102,8 +125,22 @@ _ENCODER_DECODER = (
     "marian mbart mt5 mvp nllb-moe pegasus pegasus_x plbart prophetnet speech-encoder-decoder "
     "switch_transformers t5 t5gemma t5gemma2 udop umt5 vision-encoder-decoder whisper"
 )
+_DRAFTS = "drafts tokens for another model, whose states it reads, and reads no text by itself"
+_NO_NEXT_TOKEN = {
+    "gemma4_assistant": _DRAFTS,
+    "gemma4_unified_assistant": _DRAFTS,
+    "blip": "describes an image and reads no text by itself",
+    "cpmant": "attends in both directions, so its states predict no next token",
+    "diffusion_gemma": "writes blocks of tokens by diffusion and predicts no next token",
+    "reformer": "draws its attention at random, so its states differ from one time to the next",
+}
+"""Types with a head that cannot be looked through, and why."""
 _ENCODER_HEADS = ("ForMaskedLM", "ForPreTraining", "ForTokenClassification")
-_CAUSAL_HEADS = ("ForCausalLM", "LMHeadModel")
+_CAUSAL_HEADS = (
+    *("ForCausalLM", "LMHeadModel", "ModelWithLMHead", "ForConditionalGeneration"),
+    *("ForVisionText2Text", "ForProteinText2Text", "_Omni_Reasoning_V3"),
+)
+"""How classes end that transformers gives a language model's head, eyes and ears included."""
 _WANTED = "a causal (decoder-only) language model, such as Llama, Qwen, Mistral, Gemma or GPT-2"
 
 
@@ -115,10 +152,10 @@ def text_config(config: Config) -> Config:
     >>> text_config({"model_type": "gemma3", "text_config": {"hidden_size": 640}})["hidden_size"]
     640
     """
-    for key in ("text_config", "llm_config", "language_config"):
+    for key in ("text_config", "llm_config", "language_config", "thinker_config"):
         nested = config.get(key)
         if isinstance(nested, Mapping):
-            return nested
+            return text_config(nested)
     return config
 
 
@@ -131,7 +168,7 @@ def check_causal(config: Config, name: str) -> None:
 
     Raises:
         InputError: an encoder-only or encoder-decoder model, one that attends in both
-            directions, one that needs its own code, or an architecture of no known kind.
+            directions, or an architecture of no known kind.
 
     >>> check_causal({"model_type": "llama"}, "my-llama")
     >>> check_causal({"model_type": "bert", "architectures": ["BertForMaskedLM"]}, "my-bert")
@@ -148,6 +185,8 @@ def check_causal(config: Config, name: str) -> None:
         raise InputError(
             f"{name}: an encoder-decoder model ({model_type}) is not supported; pick {_WANTED}"
         )
+    if model_type in _NO_NEXT_TOKEN:
+        raise InputError(f"{name}: {model_type} {_NO_NEXT_TOKEN[model_type]}; pick {_WANTED}")
     if model_type in _ENCODER_ONLY.split() or any(
         a.endswith(_ENCODER_HEADS) for a in architectures
     ):
@@ -155,24 +194,30 @@ def check_causal(config: Config, name: str) -> None:
             f"{name}: an encoder-only model ({model_type}) has no unembedding to look through; "
             f"pick {_WANTED}"
         )
-    if text_config(config).get("use_bidirectional_attention") in (True, "all"):
+    part = text_config(config)
+    both_ways = part.get("use_bidirectional_attention") in (True, "all")
+    if both_ways or part.get("is_causal", config.get("is_causal")) is False:
         raise InputError(
             f"{name}: this {model_type} attends in both directions (an encoder), so its states "
             f"predict no next token; pick {_WANTED}"
         )
     if _by_model_type(config) is not None:
         return
-    if isinstance(config.get("auto_map"), Mapping):
-        raise InputError(
-            f"{name}: {model_type} needs code from the checkpoint (auto_map), which is never run "
-            f"here; pick a checkpoint whose architecture transformers knows itself"
-        )
     if not any(a.endswith(_CAUSAL_HEADS) for a in architectures):
         found = ", ".join(architectures) or "none named"
         raise InputError(
             f"{name}: unknown architecture (model_type {model_type}, architectures: {found}); "
             f"pick {_WANTED}"
         )
+
+
+def is_listed(model_type: str) -> bool:
+    """Tell whether the table has this ``model_type``.
+
+    >>> is_listed("llama"), is_listed("brand_new")
+    (True, False)
+    """
+    return model_type in _BY_MODEL_TYPE
 
 
 def family_of(config: Config) -> Family:
@@ -191,9 +236,9 @@ def family_of(config: Config) -> Family:
         model_type,
         (model_type,),
         tied=None,
-        multiplier=("logit_scale", 1.0),
-        divisor=("logits_scaling", 1.0),
-        cap=(_GEMMA_CAP, None),
+        multipliers=_MULTIPLIERS,
+        divisors=_DIVISORS,
+        caps=_CAPS,
         packs=False,
         listed=False,
     )
@@ -209,7 +254,7 @@ def _by_model_type(config: Config) -> Family | None:
 
 
 def is_tied(config: Config) -> bool | None:
-    """Whether the head is the input embedding; None where neither config nor family says.
+    """Tell whether the head is the input embedding; None where neither config nor family says.
 
     >>> is_tied({"model_type": "gpt2"}), is_tied({"model_type": "llama"})
     (True, False)
@@ -230,9 +275,14 @@ def logit_scale(config: Config) -> float:
     0.125
     """
     family = family_of(config)
-    scale = _number(config, family.multiplier)
-    divisor = _number(config, family.divisor)
-    return (1.0 if scale is None else scale) / (1.0 if divisor is None else divisor)
+    if config.get("model_type") in _PLAIN_HEADS:
+        return 1.0
+    scale = 1.0
+    for rule in family.multipliers:
+        scale *= _number(config, rule) or 1.0
+    for rule in family.divisors:
+        scale /= _number(config, rule) or 1.0
+    return scale
 
 
 def soft_cap(config: Config) -> float | None:
@@ -241,32 +291,76 @@ def soft_cap(config: Config) -> float | None:
     >>> soft_cap({"model_type": "gemma2"}), soft_cap({"model_type": "llama"})
     (30.0, None)
     """
-    return _number(config, family_of(config).cap)
-
-
-def _number(config: Config, rule: tuple[str, float | None] | None) -> float | None:
-    if rule is None:
+    if config.get("model_type") in _PLAIN_HEADS:
         return None
+    found = (_number(config, rule) for rule in family_of(config).caps)
+    return next((cap for cap in found if cap), None)
+
+
+def _number(config: Config, rule: tuple[str, float | None]) -> float | None:
+    """The number under a key; None where there is none, or a word (MPT's ``inv_sqrt_d_model``)."""
     key, default = rule
     value = text_config(config).get(key, default)
-    return None if value is None else float(value)
+    return float(value) if isinstance(value, (int, float)) else None
 
 
-FINAL_NORMS = (
-    *("norm", "ln_f", "final_layer_norm", "final_layernorm", "norm_f"),
-    *("final_norm", "embedding_norm"),
+_LAYERS = ("num_layers", "num_hidden_layers", "n_layer", "n_layers")  # LongCat has two
+
+
+def layer_count(config: Config) -> int | None:
+    """Say how many decoder layers the configuration says; None where it says nothing.
+
+    >>> layer_count({"model_type": "gpt2", "n_layer": 12})
+    12
+    """
+    found = (text_config(config).get(key) for key in _LAYERS)
+    return next((n for n in found if isinstance(n, int)), None)
+
+
+def layers_of(config: Config, names: Iterable[str]) -> int:
+    """Say how many decoder layers a checkpoint has: counted in its tensors where nothing says it.
+
+    The first number in a name, as in ``model.layers.7.mlp.experts.3``, is the layer's; the eyes
+    of a multimodal model have layers too, which are none of the language model's.
+
+    >>> layers_of({}, ["model.layers.0.mlp.weight", "model.layers.1.mlp.weight"])
+    2
+    """
+    said = layer_count(config)
+    if said:
+        return said
+    numbers = (next((p for p in n.split(".") if p.isdigit()), None) for n in names if is_of_text(n))
+    return len({number for number in numbers if number is not None})
+
+
+_PARTS = (
+    *("model", "transformer", "gpt_neox", "gpt_neox_japanese", "decoder", "backbone", "base_model"),
+    *("language_model", "text_model", "llm", "thinker", "rwkv", "biogpt", "git"),
 )
-"""What the norm before the head is called in transformers' modules."""
-
-_PREFIXES = (
-    *("", "model.", "transformer.", "gpt_neox.", "model.decoder.", "decoder.", "backbone."),
-    *("language_model.", "model.language_model.", "language_model.model.", "text_model."),
+"""The modules a head or an input embedding of a language model may lie in."""
+_HEADS = (
+    *("lm_head", "embed_out", "output", "output_layer", "head", "output_projection"),
+    *("unembed", "decoder"),  # the latter of ModernBERT's decoder
 )
-_HEADS = ("lm_head", "embed_out", "output", "output_layer")
 _EMBEDDINGS = (
     *("embed_tokens", "wte", "embed_in", "word_embeddings", "tok_embeddings"),
     *("embeddings", "token_embedding", "embedding.word_embeddings", "token_embd"),
+    *("tokens_embed", "embeddings.tok_embeddings", "embeddings.word_embeddings", "embed", "w"),
 )
+_ELSEWHERE = re.compile(
+    r"(^|[._])(vision\w*|visual\w*|vit|image\w*|img\w*|audio\w*|speech\w*|video\w*|vq\w*|vpm|sam\w*"
+    r"|aligner|connector|resampler|perceiver\w*|qformer|projector|multi_modal_projector|mm_projector"
+    r"|merger|mlp1|patch_embed\w*|talker|token2wav|code2wav|codec\w*|protein\w*|embed_vision|embed_audio)([._]|$)"
+)
+
+
+def is_of_text(name: str) -> bool:
+    """Tell whether a tensor may belong to the language model, and not to its eyes or ears.
+
+    >>> is_of_text("model.layers.0.mlp.up_proj.weight"), is_of_text("model.visual.blocks.0.weight")
+    (True, False)
+    """
+    return _ELSEWHERE.search(name) is None
 
 
 def head_names(names: Collection[str]) -> Iterator[str]:
@@ -275,7 +369,7 @@ def head_names(names: Collection[str]) -> Iterator[str]:
     >>> list(head_names(["model.embed_tokens.weight", "lm_head.weight"]))
     ['lm_head.weight']
     """
-    return _present(names, _HEADS)
+    return _present(names, _HEADS, ".weight")
 
 
 def embedding_names(names: Collection[str]) -> Iterator[str]:
@@ -284,7 +378,7 @@ def embedding_names(names: Collection[str]) -> Iterator[str]:
     >>> list(embedding_names({"wte.weight": 0, "h.0.mlp.c_fc.weight": 0}))
     ['wte.weight']
     """
-    return _present(names, _EMBEDDINGS)
+    return _present(names, _EMBEDDINGS, ".weight")
 
 
 def bias_names(names: Collection[str]) -> Iterator[str]:
@@ -293,8 +387,16 @@ def bias_names(names: Collection[str]) -> Iterator[str]:
     >>> list(bias_names(["lm_head.weight", "lm_head.bias"]))
     ['lm_head.bias']
     """
-    return (n for n in (f"{p}{h}.bias" for h in _HEADS for p in _PREFIXES) if n in names)
+    return _present(names, _HEADS, ".bias")
 
 
-def _present(names: Collection[str], stems: tuple[str, ...]) -> Iterator[str]:
-    return (n for n in (f"{p}{s}.weight" for s in stems for p in _PREFIXES) if n in names)
+def _present(names: Collection[str], stems: tuple[str, ...], ending: str) -> Iterator[str]:
+    """Names that are a stem in modules of :data:`_PARTS`; by stem, then the shortest way to it."""
+    for stem in stems:
+        last = stem + ending
+        inner = (n for n in names if n.endswith(last))
+        found = [n for n in inner if n == last or n.endswith("." + last)]
+        yield from sorted(
+            (n for n in found if all(p in _PARTS for p in n[: -len(last)].split(".") if p)),
+            key=lambda n: (n.count("."), n),
+        )

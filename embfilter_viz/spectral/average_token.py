@@ -9,19 +9,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from embfilter_viz.errors import InputError
-from embfilter_viz.progress import Progress, silent
 from embfilter_viz.spectral.gram import Rows, row_blocks
 from embfilter_viz.spectral.spectrum import Spectrum
+from embfilter_viz.system.progress import Progress, silent
 
-__all__ = ["GAUGES", "AverageToken", "average_token"]
+__all__ = ["GAUGES", "AverageToken", "average_token", "check_fit", "log_of"]
 
 GAUGES = ("paper", "centred", "invariant")
 """How the constant that softmax ignores is settled.
 
-``paper``: it is taken to be 0, log p̂ is fitted as it is. ``centred``: the mean over the
-vocabulary is taken from log p̂. ``invariant``: hidden state and constant are solved for together,
-which is centring both log p̂ and the rows of W_U; then no constant added to the logits, and no
-vector added to every row of W_U, can change the result.
+``paper``: it is taken to be 0, log p̂ is fitted as it is; the strong end of the spectrum is then
+that constant, whatever the frequencies are. ``centred``, the default: the mean over the vocabulary
+is taken from log p̂. ``invariant``: hidden state and constant are solved for together, which is
+centring both log p̂ and the rows of W_U; then no constant added to the logits, and no vector added
+to every row of W_U, can change the result.
 """
 
 
@@ -51,7 +52,7 @@ def average_token(
     W_U: Rows,
     spectrum: Spectrum,
     p: np.ndarray,
-    gauge: str = "paper",
+    gauge: str = "centred",
     *,
     progress: Progress = silent,
 ) -> AverageToken:
@@ -69,29 +70,23 @@ def average_token(
         gauge: One of ``GAUGES``.
         progress: Called for each block of rows.
 
+    Returns:
+        ĥ, its coordinates and how well it fits.
+
     Raises:
         InputError: unknown gauge, a spectrum of the other kind, or a p of another length, with
             zeros, or equal for all tokens.
 
     >>> from embfilter_viz.spectral import spectrum_of
     >>> W_U = np.array([[1.0, 0.0], [0.0, 2.0], [0.0, 0.0]])
-    >>> p = np.exp([0.5, -1.0, 0.0])
+    >>> p = np.exp([0.5, -1.0, 0.5])
     >>> average_token(W_U, spectrum_of(W_U), p).h
     array([ 0.5, -0.5])
     """
-    if gauge not in GAUGES:
-        raise InputError(f"gauge must be one of {', '.join(GAUGES)}; got {gauge!r}")
+    check_fit(W_U, spectrum, gauge)
     invariant = gauge == "invariant"
-    if spectrum.centred != invariant:
-        wanted = "centred W_U" if invariant else "W_U as it is"
-        raise InputError(f"gauge {gauge} needs the spectrum of the {wanted}; got the other one")
     d_vocab = W_U.shape[0]
-    if tuple(W_U.shape) != (spectrum.d_vocab, spectrum.d_model):
-        raise InputError(
-            f"W_U of shape {tuple(W_U.shape)} is not the one the spectrum is of, which is "
-            f"{(spectrum.d_vocab, spectrum.d_model)}"
-        )
-    log_p = _log(p, d_vocab)
+    log_p = log_of(p, d_vocab)
     mean_log_p = float(log_p.mean())
     target = log_p if gauge == "paper" else log_p - mean_log_p
 
@@ -133,6 +128,15 @@ def _solved(
 
     V Σ⁻² Vᵀ is G⁻¹ but for rounding, so the first step is the closed form, and a step of relative
     size ρ leaves an error of about ρ².
+
+    Args:
+        gram_times: the product of G with a vector.
+        gradient: (d,) the right-hand side.
+        V: (d, d) singular vectors.
+        sigma: (d,) singular values.
+
+    Returns:
+        (d,) float64.
     """
     spanned = V[:, : len(sigma)]
 
@@ -154,8 +158,34 @@ def _solved(
     return h
 
 
-def _log(p: np.ndarray, d_vocab: int) -> np.ndarray:
-    """Log of p in float64, after refusing what has none."""
+def check_fit(W_U: Rows, spectrum: Spectrum, gauge: str) -> None:
+    """Refuse an unknown gauge, and a spectrum that is not the one that the gauge needs of W_U.
+
+    Raises:
+        InputError: either of them.
+    """
+    if gauge not in GAUGES:
+        raise InputError(f"gauge must be one of {', '.join(GAUGES)}; got {gauge!r}")
+    invariant = gauge == "invariant"
+    if spectrum.centred != invariant:
+        wanted = "centred W_U" if invariant else "W_U as it is"
+        raise InputError(f"gauge {gauge} needs the spectrum of the {wanted}; got the other one")
+    if tuple(W_U.shape) != (spectrum.d_vocab, spectrum.d_model):
+        raise InputError(
+            f"W_U of shape {tuple(W_U.shape)} is not the one the spectrum is of, which is "
+            f"{(spectrum.d_vocab, spectrum.d_model)}"
+        )
+
+
+def log_of(p: np.ndarray, d_vocab: int) -> np.ndarray:
+    """Log of token frequencies: (d_vocab,) float64.
+
+    Raises:
+        InputError: a p of another length, with zeros, or equal for all tokens.
+
+    >>> log_of(np.array([1.0, np.e]), 2)
+    array([0., 1.])
+    """
     p = np.asarray(p, dtype=np.float64)
     if p.shape != (d_vocab,):
         raise InputError(

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from embfilter_viz.errors import InputError
+from embfilter_viz.spectral.affine import AffineMap
 from embfilter_viz.spectral.spectrum import Spectrum
 from embfilter_viz.spectral.windows import BANDS, Window, band, kept_by_tau
 
@@ -69,7 +70,7 @@ def projected(E: np.ndarray, V_k: np.ndarray, full: bool = False) -> np.ndarray:
 
 
 class Filter(TransformerMixin, BaseEstimator):
-    """What every filter here does: check E, learn if it must, apply, name its columns.
+    """The base of every filter: check E, learn if needed, apply, name the columns.
 
     A subclass implements ``_apply`` and ``removes``; one that learns sets ``_learns`` and
     implements ``_learn``.
@@ -97,9 +98,24 @@ class Filter(TransformerMixin, BaseEstimator):
             raise InputError(f"{name} learns from data: call fit on calibration embeddings first")
         return self._apply(checked_embeddings(E, self._width()))
 
+    def affine(self) -> AffineMap:
+        """The matrix and the offset that the filter comes to: e ↦ e A + b, in float64.
+
+        Every filter here is affine, so both are read off what it does to zero and to the unit
+        vectors.
+
+        Raises:
+            InputError: a filter that learns, or takes any width, was not fitted.
+        """
+        name, width = type(self).__name__, self._width()
+        if width is None:
+            raise InputError(f"{name} is of no width yet: call fit on embeddings first")
+        offset = self.transform(np.zeros((1, width)))[0]
+        return AffineMap(self.transform(np.eye(width)) - offset, offset)
+
     @property
     def removes(self) -> str:
-        """What is removed, in words for a caption."""
+        """Return what is removed, in words for a caption."""
         raise NotImplementedError
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -185,7 +201,7 @@ class EmbedFilter(_DirectionFilter):
     >>> filter.transform([[1.0, 2.0, 3.0, 4.0]])
     array([[2., 3.]])
     >>> str(filter.window_), filter.removes
-    ('1:3', 'the 1 strongest and the 1 weakest directions')
+    ('1:3', 'the strongest and the weakest directions')
     >>> EmbedFilter(spectrum, window="0:3", full=True).transform([[1.0, 2.0, 3.0, 4.0]])
     array([[1., 2., 3., 0.]])
     """
@@ -223,7 +239,7 @@ class EmbedFilter(_DirectionFilter):
 
     @property
     def removes(self) -> str:
-        """What is removed, in words for a caption."""
+        """Return what is removed, in words for a caption."""
         return self.window_.removes
 
     def _kept(self) -> slice:
@@ -269,7 +285,7 @@ class BandFilter(_DirectionFilter):
 
     @property
     def removes(self) -> str:
-        """What is removed, in words for a caption."""
+        """Return what is removed, in words for a caption."""
         self._kept()  # refuses a band that is not there
         return BANDS[self.band].removes
 

@@ -17,7 +17,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from embfilter_viz.errors import InputError
-from embfilter_viz.progress import Progress, silent, told
+from embfilter_viz.system.progress import Progress, silent, with_progress
 
 __all__ = ["Gram", "Rows", "gram_of", "norms_along", "row_blocks", "triangular_factor"]
 
@@ -40,7 +40,7 @@ _PROBES = 8
 
 
 class Rows(Protocol):
-    """What is asked of W_U: a shape, and consecutive rows by slicing."""
+    """The interface of W_U: a shape, and consecutive rows by slicing."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -140,7 +140,7 @@ _PASS = "Multiplying the rows of W_U"
 
 
 def _side_by_side(blas: ThreadpoolController, d_vocab: int, d_model: int) -> int:
-    """How many sums to make at once: one for each thread of BLAS, or a single one with them all."""
+    """Say how many sums to make at once: one for each thread of BLAS, or one with all."""
     threads = max((library["num_threads"] for library in blas.info()), default=1)
     fits = threads * 8 * d_model**2 <= _SUMS_BYTES
     return threads if fits and d_vocab >= 2 * threads * _ROWS else 1
@@ -154,7 +154,7 @@ def _finished(work: "Future[None]", progress: Callable[[], None]) -> None:
 
 
 class _Sum:
-    """What a pass over some of the rows has summed, all of it in float64."""
+    """The sums of a pass over some of the rows, all in float64."""
 
     def __init__(self, shift: np.ndarray, columns: np.ndarray) -> None:
         d_model = len(shift)
@@ -231,6 +231,16 @@ def norms_along(
     The products w_j · v are made in ``dtype`` and their squares summed in float64, so a small
     singular value costs no accuracy to its square; with ``mean_row``, of the centred rows.
 
+    Args:
+        W_U: (d_vocab, d_model) in blocks of rows.
+        directions: (d_model, m).
+        dtype: the precision of the products.
+        mean_row: (d_model,) subtracted from every row, if given.
+        progress: told of the work.
+
+    Returns:
+        (m,) float64.
+
     >>> norms_along(np.array([[3.0, 0.0], [4.0, 1.0]]), np.eye(2))
     array([5., 1.])
     """
@@ -264,7 +274,7 @@ def triangular_factor(
     # As many rows as R has at least, or most of the work would go into R itself again and again.
     for start, block in row_blocks(W_U, np.float64, max(_ROWS, d_model)):
         stacked = np.vstack([R, block - shift])
-        R = told(partial(_triangle, stacked), progress, what, start, d_vocab, "rows")
+        R = with_progress(partial(_triangle, stacked), progress, what, start, d_vocab, "rows")
     progress(what, d_vocab, d_vocab, "rows")
     return R
 

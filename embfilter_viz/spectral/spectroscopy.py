@@ -12,10 +12,13 @@ import numpy as np
 from embfilter_viz.errors import InputError
 
 __all__ = [
+    "absolute_shifts",
     "band_shifts",
     "bands",
     "contributions",
     "logit_shifts",
+    "relative_shifts",
+    "running_median",
     "signed_shifts",
     "token_rows",
 ]
@@ -24,11 +27,20 @@ SPACINGS = ("linear", "log")
 
 
 def token_rows(
-    W_U: np.ndarray, ids: np.ndarray, gauge: str = "paper", mean_row: np.ndarray | None = None
+    W_U: np.ndarray, ids: np.ndarray, gauge: str = "centred", mean_row: np.ndarray | None = None
 ) -> np.ndarray:
     """Rows of W_U of some tokens, as a gauge reads them: (k, d_model) float64.
 
     The invariant gauge takes ``mean_row``, the mean of all rows, from each of them.
+
+    Args:
+        W_U: (d_vocab, d_model).
+        ids: (k,) which rows.
+        gauge: how they are read.
+        mean_row: (d_model,) the mean row, which the gauge ``invariant`` subtracts.
+
+    Returns:
+        (k, d_model) float64.
 
     Raises:
         InputError: an id out of range, or no mean row in the invariant gauge.
@@ -50,7 +62,7 @@ def token_rows(
 
 
 def contributions(V: np.ndarray, W_rows: np.ndarray, h: np.ndarray) -> np.ndarray:
-    """What each direction gives each token's logit, c_i · w_j·v_i: (k, d) float64.
+    """Return what each direction gives each token's logit, c_i · w_j·v_i: (k, d) float64.
 
     Its sum over all directions is ŵ_j; removing directions takes theirs away.
 
@@ -81,7 +93,24 @@ def logit_shifts(V: np.ndarray, W_rows: np.ndarray, h: np.ndarray) -> np.ndarray
     >>> logit_shifts(np.eye(2), np.array([[1.0, 2.0]]), np.array([3.0, -1.0]))
     array([3., 2.])
     """
-    return np.abs(contributions(V, W_rows, h)).sum(axis=0) / _total(W_rows, h)
+    each = contributions(V, W_rows, h)
+    return relative_shifts(each, np.arange(each.shape[1] + 1))
+
+
+def absolute_shifts(each: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Mean absolute shift of the logits of some tokens, for each band removed: (N,), in logits.
+
+    1/k Σ_j |Σ_{i in band} c_i · w_j·v_i|. Unlike Δπ it is not relative to the tokens' own logits,
+    so it can be compared between sets of tokens.
+
+    Args:
+        each: (k, d) from :func:`contributions`.
+        edges: (N + 1,) from :func:`bands`; ``arange(d + 1)`` for single directions.
+
+    >>> absolute_shifts(np.array([[3.0, -1.0], [1.0, 1.0]]), np.array([0, 1, 2]))
+    array([2., 1.])
+    """
+    return np.abs(_band_sums(each, edges)).mean(axis=0)
 
 
 def band_shifts(V: np.ndarray, W_rows: np.ndarray, h: np.ndarray, edges: np.ndarray) -> np.ndarray:
@@ -96,10 +125,34 @@ def band_shifts(V: np.ndarray, W_rows: np.ndarray, h: np.ndarray, edges: np.ndar
         h: (d,).
         edges: (N + 1,) from :func:`bands`; band n holds directions edges[n] … edges[n + 1] − 1.
 
+    Returns:
+        (N,) float64.
+
     >>> band_shifts(np.eye(2), np.array([[1.0, 2.0]]), np.array([3.0, -1.0]), np.array([0, 2]))
     array([1.])
     """
-    return np.abs(signed_shifts(V, W_rows, h, edges)).sum(axis=0) / _total(W_rows, h)
+    return relative_shifts(contributions(V, W_rows, h), edges)
+
+
+def relative_shifts(each: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Δπ of each band from what single directions give: (N,) float64.
+
+    The mean absolute shift of the tokens' logits over their mean absolute size, 1/k Σ_j |ŵ_j|.
+
+    Args:
+        each: (k, d) from :func:`contributions`.
+        edges: (N + 1,) from :func:`bands`; ``arange(d + 1)`` for single directions.
+
+    Raises:
+        InputError: logits that are all zero.
+
+    >>> relative_shifts(np.array([[3.0, -1.0], [1.0, 1.0]]), np.array([0, 1, 2]))
+    array([1. , 0.5])
+    """
+    size = float(np.abs(each.sum(axis=1)).mean())
+    if size == 0:
+        raise InputError("the average token gives these tokens logits of zero: no share to take")
+    return absolute_shifts(each, edges) / size
 
 
 def signed_shifts(
@@ -109,11 +162,24 @@ def signed_shifts(
 
     Positive where the band was holding the token down.
 
+    Args:
+        V: (d_model, d) singular vectors.
+        W_rows: (k, d_model) rows of the tokens.
+        h: (d_model,) the average token.
+        edges: (N + 1,) where bands begin and end.
+
+    Returns:
+        (k, N) float64, in logits.
+
     >>> signed_shifts(np.eye(2), np.array([[1.0, 2.0]]), np.array([3.0, -1.0]), [0, 1, 2])
     array([[-3.,  2.]])
     """
-    edges = np.asarray(edges, dtype=np.int64)
-    d = V.shape[0]
+    return -_band_sums(contributions(V, W_rows, h), edges)
+
+
+def _band_sums(each: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Sums over each band of what directions give to each logit: (k, N)."""
+    edges, d = np.asarray(edges, dtype=np.int64), each.shape[1]
     if (
         edges.ndim != 1
         or len(edges) < 2
@@ -122,8 +188,29 @@ def signed_shifts(
         or min(np.diff(edges)) < 1
     ):
         raise InputError(f"band edges must rise from 0 to at most {d}; got {edges.tolist()}")
-    each = contributions(V, W_rows, h)[:, : edges[-1]]
-    return -np.add.reduceat(each, edges[:-1], axis=1)
+    return np.add.reduceat(each[:, : edges[-1]], edges[:-1], axis=1)
+
+
+def running_median(values: np.ndarray, width: int = 15) -> np.ndarray:
+    """Median over ``width`` neighbours on the last axis, narrower at the ends, where the U stands.
+
+    ``width`` is odd.
+
+    >>> running_median(np.array([9.0, 1, 1, 1, 5]), width=3)
+    array([9., 1., 1., 1., 5.])
+    """
+    n, half = values.shape[-1], width // 2
+    out = np.array(values, dtype=float)
+    if n >= width:
+        rows, smooth = out.reshape(-1, n).copy(), out.reshape(-1, n)
+        for start in range(0, len(rows), 32):  # so many that their windows stay in cache
+            whole = np.lib.stride_tricks.sliding_window_view(rows[start : start + 32], width, -1)
+            middle = np.partition(whole, half, axis=-1)[..., half]
+            smooth[start : start + 32, half : n - half] = middle
+    for i in (*range(min(half, n)), *range(max(half, n - half), n)):
+        reach = min(i, n - 1 - i, half)
+        out[..., i] = np.median(values[..., i - reach : i + reach + 1], axis=-1)
+    return out
 
 
 def bands(d: int, n: int, spacing: str = "linear") -> np.ndarray:
@@ -150,11 +237,3 @@ def bands(d: int, n: int, spacing: str = "linear") -> np.ndarray:
     # Every band needs a direction: rise by at least one, and leave one for each band to come.
     rising = np.maximum.accumulate(wished - steps) + steps
     return np.minimum(rising, d - n + steps)
-
-
-def _total(W_rows: np.ndarray, h: np.ndarray) -> float:
-    """Σ_j |ŵ_j|, the unit in which shifts are told."""
-    total = float(np.abs(np.asarray(W_rows, dtype=np.float64) @ np.asarray(h)).sum())
-    if total == 0:
-        raise InputError("the average token gives these tokens logits of zero: no share to take")
-    return total

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from embfilter_viz.errors import InputError
-from embfilter_viz.progress import Progress, silent, told
 from embfilter_viz.spectral.gram import (
     Gram,
     Rows,
@@ -19,6 +18,7 @@ from embfilter_viz.spectral.gram import (
     norms_along,
     triangular_factor,
 )
+from embfilter_viz.system.progress import Progress, silent, with_progress
 
 __all__ = ["ACCURACY", "ROUTES", "Spectrum", "spectrum_of"]
 
@@ -86,7 +86,7 @@ class Spectrum:
 
     @property
     def rank(self) -> int:
-        """How many singular values are certainly not zero."""
+        """Say how many singular values are certainly not zero."""
         return int(np.count_nonzero(self.relative_error < 0.5))
 
     @property
@@ -164,6 +164,9 @@ def spectrum_of(
         route: One of ``ROUTES``, to take that one whatever it costs in accuracy or time.
         progress: Called for each block of rows.
 
+    Returns:
+        singular values and vectors, with their error.
+
     Raises:
         InputError: W_U is not 2-D, empty, all zero, or holds NaN or infinity.
 
@@ -226,9 +229,20 @@ _Found = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 def _by_eigen(
     W_U: Rows, gram: Gram, dtype: type[np.floating], centre: bool, progress: Progress
 ) -> _Found:
-    """Eigenpairs of a Gram matrix, with the error measured at the small end."""
+    """Eigenpairs of a Gram matrix, with the error measured at the small end.
+
+    Args:
+        W_U: (d_vocab, d_model) in blocks of rows.
+        gram: W_Uᵀ W_U.
+        dtype: the precision of its product.
+        centre: whether the mean row is subtracted.
+        progress: told of the work.
+
+    Returns:
+        singular values and vectors, with their error.
+    """
     matrix = gram.centred if centre else gram.raw
-    eigenvalues, vectors = told(partial(np.linalg.eigh, matrix), progress, *_FINDING)
+    eigenvalues, vectors = with_progress(partial(np.linalg.eigh, matrix), progress, *_FINDING)
     del matrix
     squares, V = np.maximum(eigenvalues[::-1], 0.0), vectors[:, ::-1]
     quick = dtype is np.float32
@@ -268,7 +282,7 @@ def _by_qr(W_U: Rows, centre: bool, progress: Progress) -> _Found:
     for start in range(0, d_vocab, 2048):
         mean_row += np.asarray(W_U[start : start + 2048], dtype=np.float64).sum(axis=0) / d_vocab
     R = triangular_factor(W_U, mean_row if centre else None, progress=progress)
-    _, found, Vt = told(partial(np.linalg.svd, R), progress, *_FINDING)
+    _, found, Vt = with_progress(partial(np.linalg.svd, R), progress, *_FINDING)
     sigma = np.zeros(d_model)
     sigma[: len(found)] = found
     # Householder factorisations are backward stable: every σ is off by a few units in the last
@@ -285,7 +299,7 @@ def _signed(V: np.ndarray) -> np.ndarray:
 
 
 def _weight_noise(W_U: Rows, unit_roundoff: float | None) -> float:
-    """How far rounding of the stored weights moves a singular value, over their root mean square.
+    """Say how far rounding of the weights moves a singular value, over their RMS.
 
     Independent errors of standard deviation s in every weight move σ_i by u_i · δW · v_i, whose
     standard deviation is s; rounding to nearest has s ≈ 0.42 · unit roundoff · |w| for numbers

@@ -6,15 +6,19 @@ of the band names: Wu et al., arXiv 2606.07502 (2026).
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from types import MappingProxyType
 
 import numpy as np
 
 from embfilter_viz.errors import InputError
+from embfilter_viz.wording import counted
 
-__all__ = ["BANDS", "Band", "Window", "band", "kept_by_tau"]
+__all__ = ["BANDS", "PAPER_TAUS", "Band", "Window", "band", "kept_by_tau"]
+
+PAPER_TAUS = (2, 4, 8)
+"""τ of the windows that the paper's tables are about."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Window:
     """The directions l … r − 1 of d are kept, the l strongest and the d − r weakest dropped.
 
     >>> window = Window.of_tau(2, 576)
-    >>> str(window), window.k, window.tau, window.dropped_head, window.dropped_tail
+    >>> str(window), window.k, window.tau, window.dropped_strong, window.dropped_weak
     ('144:432', 288, 2.0, 144, 144)
     >>> print(window.description)
     keeps 288 of 576 directions (144 to 431), drops the 144 strongest and the 144 weakest
@@ -34,6 +38,8 @@ class Window:
     """(). One past the last direction kept."""
     d: int
     """(). Number of directions, d_model."""
+    tau_asked: float | None = field(default=None, compare=False, repr=False)
+    """(). The τ it was made of, where it was. ``tau``, what it comes to, is d over a whole k."""
 
     def __post_init__(self) -> None:
         if self.d < 1:
@@ -58,10 +64,13 @@ class Window:
 
         >>> Window.of_tau(1.1, 11).k  # 11/1.1 is 10; in floating point it is 9.99…
         10
+        >>> window = Window.of_tau("1.25", 576)
+        >>> window.tau_asked, round(window.tau, 4)
+        (1.25, 1.2522)
         """
         k = kept_by_tau(tau, d)
         left = (d - k) // 2
-        return cls(left, left + k, d)
+        return cls(left, left + k, d, float(tau))
 
     @classmethod
     def parse(cls, text: str, d: int) -> "Window":
@@ -93,18 +102,34 @@ class Window:
 
     @property
     def tau(self) -> float:
-        """How many times fewer numbers the reduced form has: d / k."""
+        """Say how many times fewer numbers the reduced form has: d / k."""
         return self.d / self.k
 
     @property
-    def dropped_head(self) -> int:
-        """Strongest directions dropped."""
+    def dropped_strong(self) -> int:
+        """Directions dropped at the strong end of the spectrum."""
         return self.l
 
     @property
-    def dropped_tail(self) -> int:
-        """Weakest directions dropped."""
+    def dropped_weak(self) -> int:
+        """Directions dropped at the weak end of the spectrum."""
         return self.d - self.r
+
+    @property
+    def drops_nothing(self) -> bool:
+        """Tell whether all directions are kept, so that filtered embeddings are the raw ones."""
+        return self.k == self.d
+
+    @property
+    def is_papers(self) -> bool:
+        """Tell whether it is the paper's window at one of the τ of its tables: 2, 4 or 8.
+
+        What the paper claims of its filter it claims of these; :data:`PAPER_TAUS`.
+
+        >>> [Window(*ends, 16).is_papers for ends in ((4, 12), (1, 16), (0, 8), (0, 16), (3, 11))]
+        [True, False, False, False, False]
+        """
+        return any(self == Window.of_tau(tau, self.d) for tau in PAPER_TAUS if tau <= self.d)
 
     @property
     def kept(self) -> slice:
@@ -113,23 +138,25 @@ class Window:
 
     @property
     def removes(self) -> str:
-        """What is dropped, in words for a caption."""
-        head, tail = self.dropped_head, self.dropped_tail
-        if head and tail:
-            return f"the {head} strongest and the {tail} weakest directions"
-        if head or tail:
-            count, end = (head, "strongest") if head else (tail, "weakest")
-            return f"the {count} {end} directions" if count > 1 else f"the {end} direction"
-        return "nothing"
+        """Return what is dropped, in words for a caption."""
+        ends = [
+            f"the {end}" if count == 1 else f"the {count} {end}"
+            for count, end in ((self.dropped_strong, "strongest"), (self.dropped_weak, "weakest"))
+            if count
+        ]
+        if not ends:
+            return "nothing"
+        return f"{' and '.join(ends)} direction{'s' if self.d - self.k > 1 else ''}"
 
     @property
     def description(self) -> str:
-        """What is kept and dropped, in words for a caption."""
-        if self.k == self.d:
-            return f"keeps all {self.d} directions"
+        """Return what is kept and dropped, in words for a caption."""
+        if self.drops_nothing:
+            every = "all " if self.d > 1 else ""
+            return f"keeps {every}{counted(self.d, 'direction')} and drops nothing"
         where = f"{self.l} to {self.r - 1}" if self.k > 1 else f"number {self.l}"
         dropped = self.removes.removesuffix(" directions").removesuffix(" direction")
-        return f"keeps {self.k} of {self.d} directions ({where}), drops {dropped}"
+        return f"keeps {self.k} of {counted(self.d, 'direction')} ({where}), drops {dropped}"
 
     def __str__(self) -> str:
         return f"{self.l}:{self.r}"
@@ -196,6 +223,9 @@ def band(
 ) -> np.ndarray:
     """Indices kept by a named band: (k,) ascending, of directions or of raw coordinates.
 
+    "bulk" keeps k directions like all others: the ⌊k/2⌋ strongest and the ⌈k/2⌉ weakest. The code
+    released with the paper keeps ⌊k/2⌋ at either end, which is one direction fewer where k is odd.
+
     Args:
         name: One of ``BANDS``.
         d: Number of directions.
@@ -203,11 +233,16 @@ def band(
         shifts: (d,) logit shifts Δπ, for "optimal" alone.
         seed: For "random" alone.
 
+    Returns:
+        (k,) ascending int64.
+
     Raises:
         InputError: unknown name, k out of range, or shifts missing or of another length.
 
     >>> {name: band(name, 8, 4).tolist() for name in ("embedfilter", "dominant", "bulk")}
     {'embedfilter': [2, 3, 4, 5], 'dominant': [4, 5, 6, 7], 'bulk': [0, 1, 6, 7]}
+    >>> band("bulk", 8, 3).tolist()  # the released code keeps [0, 7]
+    [0, 6, 7]
     >>> band("optimal", 4, 2, shifts=np.array([0.9, 0.1, 0.2, 0.4])).tolist()
     [1, 2]
     """

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from embfilter_viz.progress import Progress, silent
 from embfilter_viz.store.folder import Folder, Key, identity_of
 from embfilter_viz.store.rows import RowStore
+from embfilter_viz.system.progress import Progress, silent
 
 __all__ = ["Store", "array_digest"]
 

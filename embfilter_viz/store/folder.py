@@ -12,8 +12,8 @@ from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-from embfilter_viz.paths import cache_folder
-from embfilter_viz.progress import Progress, silent
+from embfilter_viz.system.paths import cache_folder
+from embfilter_viz.system.progress import Progress, silent
 
 __all__ = ["Folder", "Key", "identity_of", "key_digest"]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from embfilter_viz.progress import Progress, silent
 from embfilter_viz.store.folder import Folder
+from embfilter_viz.system.progress import Progress, silent
 
 __all__ = ["RowStore", "text_key"]
 

@@ -4,6 +4,7 @@ Nothing is decided silently: encoding, delimiter, header, column, dropped and sa
 told in :attr:`TextTable.notes`, and each text keeps the number of the row it came from.
 """
 
+from embfilter_viz.texts.checking import checked_texts
 from embfilter_viz.texts.judged import JudgedTable, read_judged
 from embfilter_viz.texts.preview import Preview, preview_table
 from embfilter_viz.texts.reading import TextTable, read_lines, read_texts
@@ -12,6 +13,7 @@ __all__ = [
     "JudgedTable",
     "Preview",
     "TextTable",
+    "checked_texts",
     "preview_table",
     "read_judged",
     "read_lines",

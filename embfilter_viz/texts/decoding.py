@@ -70,7 +70,7 @@ def _encoding_of(data: bytes, name: str) -> tuple[str, list[str]]:
 
 
 def _is_damaged_utf8(data: bytes) -> bool:
-    """Whether almost all that is not ASCII is well-formed, as it never is by chance."""
+    """Tell whether almost all that is not ASCII is well-formed, as it never is by chance."""
     content = data.decode("utf-8", errors="replace")
     bad = content.count("\ufffd")
     return bad <= 0.05 * (sum(letter > "\x7f" for letter in content) - bad)

@@ -65,7 +65,7 @@ class Judged(NamedTuple):
 
 @dataclass(frozen=True)
 class JudgedTable:
-    """What one file holds, in its order, with what was decided on the way."""
+    """The content of one file, in its order, with what was decided on the way."""
 
     rows: tuple[Judged, ...]
     """(n,) sentence1, sentence2, score or query, passage, relevance; a query may be empty, and
@@ -99,6 +99,9 @@ def read_judged(
         limit: at most so many rows; more are sampled, keep their order, and a note says so. Of a
             retrieval file whole queries are sampled, and the passages of the others fill up.
         seed: of that sample.
+
+    Returns:
+        the pairs or judgements, and what was decided on the way.
 
     Raises:
         InputError: the file cannot be read, a column is not found, or a number is none, with
@@ -218,7 +221,7 @@ def _number(said: str) -> float | None:
 
 
 def _distinct(rows: list[Judged], kind: str, notes: list[str]) -> list[Judged]:
-    """What was said before is told, and what was said otherwise.
+    """Return what was said before is told, and what was said otherwise.
 
     Pairs stay, so that a benchmark's score is what others get on it; a judgement counts once.
     """

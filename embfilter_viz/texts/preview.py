@@ -43,6 +43,9 @@ def preview_table(
         name: the file's name where ``source`` is bytes.
         n_rows: how many rows to show.
 
+    Returns:
+        the columns, the first rows, and which column seems to be what.
+
     Raises:
         InputError: no table, or one that cannot be read.
 

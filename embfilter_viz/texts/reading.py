@@ -68,6 +68,9 @@ def read_texts(
         limit: at most so many texts; more are sampled, keep their order, and a note says so.
         seed: of that sample.
 
+    Returns:
+        the texts, their labels if there are any, and what was decided on the way.
+
     Raises:
         InputError: the file is missing, empty, binary, of an unknown kind, or without texts, or
             a column that was asked for is not there.
@@ -138,7 +141,18 @@ def bytes_of(source: str | Path | bytes, name: str | None) -> tuple[bytes, str]:
 
 
 def _finish(found: Cells, name: str, notes: list[str], limit: int | None, seed: int) -> TextTable:
-    """Leave out what is empty, sample what is too much, and say both."""
+    """Leave out what is empty, sample what is too much, and say both.
+
+    Args:
+        found: texts and labels as they were read.
+        name: the file's name.
+        notes: what was decided on the way.
+        limit: how many texts at most.
+        seed: of the sample.
+
+    Returns:
+        the texts that are left.
+    """
     kept = [index for index, text in enumerate(found.texts) if text.strip()]
     if not kept:
         column = found.text_column

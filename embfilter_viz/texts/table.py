@@ -28,7 +28,7 @@ _NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?%?|nan|NaN|")
 
 @dataclass
 class Cells:
-    """What a reader found, texts without content included.
+    """The texts and labels that were found, texts without content included.
 
     >>> Cells(rows=[1], texts=["A cat"]).labels is None
     True
@@ -52,6 +52,18 @@ def read_table(
     notes: list[str],
 ) -> Cells:
     r"""The texts and labels of a table; what was decided is appended to ``notes``.
+
+    Args:
+        content: the file's text.
+        name: the file's name.
+        text_column: name or place of the column of texts.
+        label_column: name or place of the column of labels.
+        labelled: whether labels are wanted.
+        header: whether the first row names the columns; None to find out.
+        notes: what was decided on the way.
+
+    Returns:
+        texts and labels, with the numbers of their rows.
 
     >>> notes = []
     >>> read_table("id;text\n1;A cat\n", "demo.csv", None, None, True, None, notes).texts
@@ -94,6 +106,9 @@ def read_records(
         header: whether the first row names the columns; None: decided from the rows.
         known: names in lower case of which one in the first row makes it a header.
         notes: what was decided is appended.
+
+    Returns:
+        the columns' names, and each row with its number.
 
     >>> read_records("a;b\n1;A cat\n", "demo.csv", True, (), [])
     (('a', 'b'), [(2, ['1', 'A cat'])])
@@ -175,7 +190,7 @@ def _records(content: str, delimiter: str, notes: list[str]) -> list[tuple[int, 
 
 
 def _has_header(table: Sequence[Sequence[str]], known: Sequence[str]) -> bool:
-    """Whether the first row names columns: by known names, by numbers below, or by length."""
+    """Tell whether the first row names columns: by known names, by numbers below, or by length."""
     first, rest = table[0], table[1:1001]
     names = [cell.strip().lower() for cell in first]
     if any(name in known for name in names):

@@ -9,13 +9,16 @@ import shutil
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from embfilter_viz.errors import InputError
 from embfilter_viz.figures.palette import COLOURS
+from embfilter_viz.figures.plotly_js import plotly_script
+from embfilter_viz.ui.streamlit_internals import ask_nobody_for_our_address
 
-__all__ = ["component_file", "plotly_url", "style_sheet"]
+__all__ = ["component_file", "plotly_url", "put_policy", "put_style", "style_sheet"]
 
 
 @cache
@@ -26,22 +29,23 @@ def component_file(name: str) -> str:
 
 @cache
 def plotly_url(static: Path) -> str:
-    """Where the browser finds plotly's script; it is copied next to the app when it changed."""
-    source = files("plotly").joinpath("package_data", "plotly.min.js")
-    target = static / "plotly.min.js"
-    size = Path(str(source)).stat().st_size
+    """Return the address of plotly's script, copied next to the app when it changed."""
+    source = plotly_script()
+    target = static / source.name
+    size = source.stat().st_size
     if not target.exists() or target.stat().st_size != size:
         part = target.with_suffix(f".{os.getpid()}.part")
         try:
             static.mkdir(exist_ok=True)
-            shutil.copyfile(str(source), part)
+            shutil.copyfile(source, part)
             part.replace(target)
         except OSError as error:
             raise InputError(
-                f"{static}: plotly's script must be put there and cannot be ({error.strerror}); "
-                "make the folder writable, or start the explorer once as a user who may write it"
+                f"{static}: plotly's script cannot be copied to this folder "
+                f"({error.strerror}); make the folder writable, or start the explorer once as "
+                "a user who may write it"
             ) from error
-    return f"app/static/plotly.min.js?size={size}"
+    return f"app/static/{source.name}?size={size}"
 
 
 @cache
@@ -54,3 +58,16 @@ def style_sheet() -> str:
 def put_style() -> None:
     """Add our style to the page."""
     st.html(style_sheet())
+
+
+def put_policy() -> None:
+    """Have the browser fetch nothing from other hosts, and the server ask none for its address."""
+    ask_nobody_for_our_address()
+    _policy()(key="policy", data={})
+
+
+@st.cache_resource
+def _policy() -> Any:
+    return st.components.v2.component(
+        "embfilter_policy", js=component_file("policy.js"), isolate_styles=False
+    )

@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import streamlit as st
@@ -31,9 +31,9 @@ class Tried:
     """The name of its data."""
     score: float
     """In points of 100."""
-    low: float
-    """Lower end of its 95 % interval."""
-    high: float
+    low: float | None
+    """Lower end of its 95 % interval; None where there is no interval."""
+    high: float | None
     """Upper end."""
     raw: float
     """Score of the raw embeddings."""
@@ -66,7 +66,8 @@ def tried_of_json(text: str) -> list[Tried]:
     runs = []
     for one in found if isinstance(found, list) else ():
         values = [one.get(field.name) if isinstance(one, dict) else None for field in fields(Tried)]
-        words, numbers = values[:5], values[5:]
+        words, (score, *ends, raw, units) = values[:5], values[5:]
+        numbers = [score, raw, units, *(end for end in ends if ends != [None, None])]
         if all(isinstance(word, str) and len(word) < 1000 for word in words) and all(
             isinstance(number, int | float) and math.isfinite(number) for number in numbers
         ):
@@ -78,7 +79,12 @@ def remember(run: Tried) -> None:
     """Have the next :func:`history` put ``run`` into the browser's list, once a session."""
     added = st.session_state.setdefault("_history_added", {})
     if run.id not in added or added[run.id]["score"] != run.score:
-        added[run.id] = {"id": run.id, "at": time.time(), **asdict(run)}
+        # A prompt is a string and a record in one, and a browser keeps the string.
+        said = {
+            name: str(value) if isinstance(value, str) else value
+            for name, value in vars(run).items()
+        }
+        added[run.id] = {"id": run.id, "at": time.time(), **said}
 
 
 def forget_all() -> None:

@@ -1,32 +1,28 @@
-"""Controls several pages have: the sentence, τ, a second model, a file of texts."""
+"""Controls several pages have: the sentence, a second model, a file of texts."""
 
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from embfilter_viz.data import EXAMPLE_SENTENCES
 from embfilter_viz.errors import InputError
 from embfilter_viz.model import Model
-from embfilter_viz.models.sources import known_models
-from embfilter_viz.spectral.windows import Window
+from embfilter_viz.models.sources.known import known_models
 from embfilter_viz.texts import TextTable, read_texts
-from embfilter_viz.ui.choices import (
-    LONGEST_IN_LINK,
-    fits_in_link,
-    is_behind,
-    keep,
-    put_back,
-    replace,
-    set_window,
-)
+from embfilter_viz.ui.files import KeptFile, keep_columns, kept_columns, reader_file
+from embfilter_viz.ui.links import LONGEST, fits
+from embfilter_viz.ui.markdown import escaped
 from embfilter_viz.ui.services import model_of
-from embfilter_viz.ui.words import escaped
+from embfilter_viz.ui.sources import about_texts
+from embfilter_viz.ui.streamlit_internals import came_by_history, page_id, query_of_history
 
 __all__ = [
     "index_below",
     "second_model",
     "sentence",
-    "tau_slider",
+    "text_box",
     "uploaded_table",
     "uploaded_texts",
 ]
@@ -40,31 +36,82 @@ READ_FILES_KEPT = 4
 
 def sentence() -> str:
     """The reader's text, the same on every page that has one, and in the link if it fits."""
-    put_back("text", EXAMPLE_SENTENCES[0])
-    fits = fits_in_link(str(st.session_state["text"]))
-    text = st.text_area(
-        "Your text",
-        EXAMPLE_SENTENCES[0],
-        key="text",
-        height=80,
-        bind="query-params" if fits else None,
-        help="Any language. The model reads at most 512 tokens of it.",
-    )
-    keep("text", EXAMPLE_SENTENCES[0])
-    if not fits:
-        st.caption(
-            f"This text is longer than {LONGEST_IN_LINK:,} characters: a copied link will bring "
-            "back the rest of the view, but not the text."
-        )
+    text = text_box("text", "Your text", EXAMPLE_SENTENCES[0])
     if not text.strip():
         raise InputError("Your text is empty: type a word or a sentence above.")
+    about_texts(f"“{text}”")
     return text
+
+
+def text_box(key: str, label: str, default: str, *, height: int = 80) -> str:
+    """A box for a text, remembered across pages, and in the link where it fits.
+
+    Args:
+        key: of the control.
+        label: what the reader sees.
+        default: the text of a new session.
+        height: in pixels.
+
+    Returns:
+        the text.
+    """
+    _put_back(key, default)
+    text = st.text_area(
+        label,
+        default,
+        key=key,
+        height=height,
+        bind="query-params",
+        help="The text can be in any language. The model reads at most 512 tokens of it. With the "
+        "prompt “As published” it reads as many tokens as the embedder's makers say.",
+    )
+    _keep(key, default)
+    if not fits(key, text):
+        st.caption(
+            f"This text is longer than {LONGEST[key]:,} characters: a copied link keeps all other "
+            "choices, but not the text."
+        )
+    return text
+
+
+def _put_back(key: str, default: str) -> None:
+    """Before a widget that stands on several pages: give it the value it had on the last one.
+
+    Each page makes a widget of its own, which Streamlit 1.67 starts at the widget's default and
+    not at the key's value where the page was changed by way of the navigation, which also takes
+    the key out of the URL. A link's value, or that of the browser's history, still goes before.
+    """
+    # Where nothing is kept the session has just begun, and its first value is the link's, or what
+    # a browser still shows whose server was started again.
+    page, value = st.session_state.get(f"_kept_{key}", (page_id(), default))
+    left = key not in st.session_state and key not in st.query_params  # for a page without the box
+    if page != page_id() or left:
+        st.session_state[key] = value
+        if page and value != default and key not in st.query_params and fits(key, value):
+            # The last page's widget may still hold the key: then Streamlit writes it by itself.
+            with suppress(StreamlitAPIException):
+                st.query_params[key] = value
+
+
+def _keep(key: str, default: str) -> None:
+    """After such a widget, whose own default is ``default``: remember its value for other pages.
+
+    Where the browser's history led here from another page, Streamlit lost the value that stands
+    in the URL: read it there and start again.
+    """
+    value, page = st.session_state[key], page_id()
+    if value == default and came_by_history():
+        value = query_of_history().get(key, default)
+        page = page if value == default else ""
+    st.session_state[f"_kept_{key}"] = (page, value)
+    if not page:
+        st.rerun()
 
 
 def second_model(first: str) -> Model | None:
     """A second model to lay over the first, or ``None``."""
     name = st.selectbox(
-        "Lay a second model over it",
+        "Draw a second model in the same figure",
         [known.name for known in known_models() if known.name != first],
         index=None,
         key="second",
@@ -74,30 +121,6 @@ def second_model(first: str) -> Model | None:
         help="A hub id, a folder or a `.gguf` file works here too.",
     )
     return model_of(name.strip()) if name else None
-
-
-TAUS = [1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 16.0]
-"""Stops of the τ slider, 1 to 16."""
-
-
-def tau_slider(window: Window) -> None:
-    """A slider that sets the paper's symmetric window; the strip's ends set any other."""
-    nearest = min(TAUS, key=lambda tau: abs(tau - window.tau))
-    symmetric = str(Window.of_tau(nearest, window.d)) == str(window)
-    replace("tau_slider", nearest)
-    st.select_slider(
-        "τ: keep the middle d/τ directions" if symmetric else "τ (nearest; the window is your own)",
-        TAUS,
-        key="tau_slider",
-        format_func=lambda tau: f"{tau:g}",
-        on_change=_tau_chosen,
-        help="τ = 1 keeps everything, τ = 2 the middle half, as the paper recommends.",
-    )
-
-
-def _tau_chosen() -> None:
-    if not is_behind("tau_slider"):
-        set_window(f"{st.session_state['tau_slider']:g}")
 
 
 def index_below(n: int, label: str, key: str) -> int:
@@ -115,35 +138,45 @@ def uploaded_texts(key: str, label: str) -> tuple[str, ...] | None:
     return None if table is None else table.texts
 
 
-def uploaded_table(key: str, label: str) -> TextTable | None:
+def uploaded_table(key: str, label: str, limit: int = MOST_TEXTS) -> TextTable | None:
     """A table of texts from a file of the reader's; the text and label columns can be changed."""
-    file = st.file_uploader(label, type=["txt", "csv", "tsv"], key=key)
+    file = reader_file(key, label, ("txt", "csv", "tsv"))
     if file is None:
         return None
-    table = _read(file)
+    table = _read(file, limit=limit)
     if len(table.columns) > 1:
+        names = table.columns
+        known = kept_columns(file, "texts")
+        text = known.get("text") or names[table.text_column or 0]
+        labels = known["label"] if known else _named(names, table.label_column)
         left, right = st.columns(2)
+        # The file in the key: the columns of another are chosen anew.
         text = left.selectbox(
-            "Text column", table.columns, index=table.text_column or 0, key=f"{key}-text"
+            "Text column", names, index=names.index(text), key=f"{key}-text-{file.digest[:12]}"
         )
-        label_column = right.selectbox(
-            "Label column", table.columns, index=table.label_column, key=f"{key}-label",
-            placeholder="none",
+        labels = right.selectbox(
+            "Label column", names, index=None if labels is None else names.index(labels),
+            key=f"{key}-label-{file.digest[:12]}", placeholder="none",
         )  # fmt: skip
+        keep_columns(file, "texts", {"text": text, "label": labels})
         table = _read(
-            file, text_column=text, label_column=label_column, labelled=label_column is not None
+            file, limit=limit, text_column=text, label_column=labels, labelled=labels is not None
         )
     for note in table.notes:
         st.caption(escaped(note))
     return table
 
 
-def _read(file: Any, **choices: Any) -> TextTable:
+def _named(names: tuple[str, ...], index: int | None) -> str | None:
+    return None if index is None else names[index]
+
+
+def _read(file: KeptFile, **choices: Any) -> TextTable:
     """The file's texts, read once for each choice of columns and not at every move of a slider."""
     known = st.session_state.setdefault("_read_files", {})
-    key = (file.file_id, *sorted(choices.items()))
+    key = (file.digest, *sorted(choices.items()))
     if key not in known:
-        table = read_texts(file.getvalue(), file.name, limit=MOST_TEXTS, **choices)
+        table = read_texts(file.data, file.name, **choices)
         while len(known) >= READ_FILES_KEPT:
             del known[next(iter(known))]
         known[key] = table

@@ -23,7 +23,7 @@ def show_card(name: str) -> None:
         "Width d": f"{card.d_model:,}",
         "Layers": f"{card.n_layers}",
         "Parameters": f"{card.parameters / 1e6:,.0f} million",
-        "Head": "tied to the input embedding" if card.tied else "a matrix of its own",
+        "Head": card.head_words,
         "The head adds": ", ".join(card.head_adds) or "nothing: logits are h W_Uᵀ",
         "Stored as": card.precision,
         "Source": card.source,
@@ -33,6 +33,8 @@ def show_card(name: str) -> None:
             f"{card.memory_free / gigabytes:.1f} GB free"
         ),
     }
+    if card.only_head is not None:
+        facts["Texts"] = f"cannot be encoded: {card.only_head}"
     if card.content_hash:
         facts["Content hash"] = card.content_hash[:16]
     if card.revision:

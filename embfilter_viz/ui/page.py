@@ -3,13 +3,15 @@
 from collections.abc import Callable
 
 import streamlit as st
-from streamlit.runtime.pages_manager import PagesManager
 
 from embfilter_viz.errors import InputError
-from embfilter_viz.ui.choices import View, choose_window
+from embfilter_viz.ui.choices import View, choose_window, heard_window
+from embfilter_viz.ui.markdown import escaped
 from embfilter_viz.ui.openings import OPENINGS, first_words
-from embfilter_viz.ui.services import model_of, opened
-from embfilter_viz.ui.words import escaped
+from embfilter_viz.ui.prose import prose
+from embfilter_viz.ui.services import lacks_head, model_of, opened
+from embfilter_viz.ui.sources import begin_page
+from embfilter_viz.ui.streamlit_internals import serve_pages_by_the_router_alone
 
 __all__ = ["answer", "folds", "show"]
 
@@ -25,6 +27,7 @@ def show(name: str, body: Callable[[View], None]) -> None:
         body: draws the page for a :class:`View`; an ``InputError`` it raises becomes one line.
     """
     _through_the_router()
+    heard_window()  # a session begins with the window of its URL, whatever page it opens a model on
     opening = OPENINGS[name]
     model_name, prompt = st.session_state["_model"], st.session_state["_prompt"]
     model = opened(model_name)
@@ -33,17 +36,20 @@ def show(name: str, body: Callable[[View], None]) -> None:
         # imports, so that nothing keeps them.
         with st.session_state["_first_words"].container():
             first_words(opening)
-        if model_of(model_name) is not None:
-            st.rerun()
+        lacked = lacks_head(model_name)
+        if model_of(model_name) is not None or lacks_head(model_name) != lacked:
+            st.rerun()  # what was found out shows in the controls too
         return
 
     @st.fragment
     def page() -> None:
         window = choose_window(model)
         st.title(opening.title, anchor=False)
-        st.markdown(f"{opening.question}  \n:gray[{opening.look_for}]")
+        prose(opening.question)
+        prose(opening.look_for, small=True)
         if model.dtype != "float32":
             st.caption(f"Texts are read in **{model.dtype}**, not in float32.")
+        begin_page(model.name, prompt, window)
         try:
             body(View(model, prompt, window))
         except InputError as error:
@@ -55,17 +61,17 @@ def show(name: str, body: Callable[[View], None]) -> None:
 def _through_the_router() -> None:
     """Start again by way of ``app.py`` if this script was run without it.
 
-    Until ``st.navigation`` was called once, a server that finds a ``pages`` folder serves its
-    scripts by itself: the very first visitor of a copied link would get the page without the
-    choices it needs (Streamlit 1.67, ``script_runner._mpa_v1``).
+    A server that does not know of the router yet finds the ``pages`` folder and serves its scripts
+    by itself: the very first visitor of a copied link would get the page without the choices it
+    needs.
     """
     if "_model" not in st.session_state:
-        PagesManager.uses_pages_directory = False
+        serve_pages_by_the_router_alone()
         st.rerun()
 
 
 def answer(sentence: str) -> None:
-    """What this model shows, in one computed sentence."""
+    """Show what this model shows, in one computed sentence."""
     st.markdown(f"**On this model:** {escaped(sentence)}")
 
 

@@ -8,18 +8,34 @@ from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from embfilter_viz.jobs import Job, Jobs, words_for_seconds
 from embfilter_viz.model import Model, open_model
-from embfilter_viz.ui.words import escaped
+from embfilter_viz.models.head.unembedding import NoHeadError
+from embfilter_viz.ui.markdown import escaped
+from embfilter_viz.ui.streamlit_internals import session_id
 
-__all__ = ["forget_model", "jobs", "model_of", "opened", "outcome", "warm_up"]
+__all__ = [
+    "jobs",
+    "lacks_head",
+    "lend",
+    "lender_of",
+    "model_of",
+    "opened",
+    "outcome",
+    "warm_up",
+]
 
 T = TypeVar("T")
 
 MODELS_KEPT = 2
 """Opened models kept for the next visitor; those in use live on through their users."""
+
+STOPPED = "Stopped. What was finished is kept."
+STOPPED_FOR_YOU = (
+    "Stopped for you. The work goes on, because another reader waits for it too. To wait for it "
+    "again, press Continue."
+)
 
 QUICK = 0.3
 """Seconds to wait for a job before a progress bar is worth showing."""
@@ -47,10 +63,6 @@ class _Shelf:
         with self._lock:
             self._models[name] = model
 
-    def drop(self, name: Hashable) -> None:
-        with self._lock:
-            self._models.pop(name, None)
-
 
 @st.cache_resource(show_spinner=False)
 def jobs() -> Jobs:
@@ -63,13 +75,10 @@ def _shelf() -> _Shelf:
     return _Shelf()
 
 
-@st.cache_resource(
-    scope="session", show_spinner=False, on_release=lambda owner: jobs().leave(owner)
-)
+@st.cache_resource(scope="session", show_spinner=False, on_release=lambda owner: jobs().gone(owner))
 def _session() -> str:
-    """This session's name; when it ends, work that only it wanted is cancelled."""
-    context = get_script_run_ctx()
-    return context.session_id if context else "no session"
+    """This session's name; when it ends, nobody waits for it, and its work goes on."""
+    return session_id()
 
 
 @st.cache_resource(show_spinner=False)
@@ -80,10 +89,10 @@ def warm_up() -> None:
         time.sleep(1.0)  # the first page comes first
         from threadpoolctl import threadpool_limits
 
-        from embfilter_viz.models import backbone
+        from embfilter_viz.models.encoding import loading
         from embfilter_viz.spectral import filters  # noqa: F401 - brings scikit-learn
 
-        backbone.warm_up()
+        loading.warm_up()
         # As for torch: a thread on every core makes each small eigenproblem wait for the browser.
         threadpool_limits(max(1, (os.cpu_count() or 1) - 1), user_api="blas")
 
@@ -92,14 +101,7 @@ def warm_up() -> None:
 
 def opened(name: str) -> Model | None:
     """The model of that name, to run as this session chose, if it is open already."""
-    return _shelf().get((name, *_running()))
-
-
-def forget_model(name: str) -> None:
-    """Close a model, so that the next use of its name reads the files anew."""
-    place = (name, *_running())
-    _shelf().drop(place)
-    jobs().forget(("open", *place))
+    return _shelf().get(_place(name))
 
 
 def model_of(name: str) -> Model | None:
@@ -107,12 +109,14 @@ def model_of(name: str) -> Model | None:
     known = opened(name)
     if known is not None:
         return known
-    device, dtype = _running()
-    place = (name, device, dtype)
+    place = _place(name)
+    _, head_from, device, dtype = place
 
     def work(progress: Callable[..., None]) -> Model:
         _shelf().make_room()
-        model = open_model(name, progress=progress, device=device, dtype=dtype)
+        model = open_model(
+            name, head_from=head_from or None, progress=progress, device=device, dtype=dtype
+        )
         model.spectrum_of_head(progress=progress)
         _ = model.vocabulary  # every page names tokens
         _shelf().put(place, model)
@@ -122,6 +126,32 @@ def model_of(name: str) -> Model | None:
     if model is not None:
         jobs().forget(("open", *place))  # the shelf holds it now, and may let go of it
     return model
+
+
+def lend(name: str, head_from: str) -> None:
+    """Have the model of that name read with the head of another in this session; "" for its own."""
+    st.session_state.setdefault(_LENDERS, {})[name] = head_from.strip()
+
+
+def lender_of(name: str) -> str:
+    """The model that lends its head to the one of that name in this session; "" for none."""
+    return st.session_state.get(_LENDERS, {}).get(name, "")
+
+
+def lacks_head(name: str) -> bool:
+    """Tell whether the model of that name was found to have no head of its own."""
+    device, dtype = _running()
+    job = jobs().find(("open", name, "", device, dtype))
+    return job is not None and isinstance(job.error, NoHeadError)
+
+
+_LENDERS = "_lenders"
+"""In the session: models by name, and those that lend them a head."""
+
+
+def _place(name: str) -> tuple[str, str, str, str]:
+    """Return what tells the opened models of all sessions apart."""
+    return name, lender_of(name), *_running()
 
 
 def _running() -> tuple[str, str]:
@@ -147,6 +177,9 @@ def outcome(
         button: if given, the job waits for the reader to press a button with these words.
         note: a line beside the button: how long it will take and what it does.
         slot: a place that holds one job of this session: a new key leaves the job before it.
+
+    Returns:
+        the result, or None.
     """
     me = _session()
     if slot is not None:
@@ -155,36 +188,39 @@ def outcome(
             jobs().leave(me, before)
         st.session_state[f"_slot_{slot}"] = key
     job = jobs().find(key)
-    if (job is None and button is None) or (job is not None and _at_work(job)):
+    quit_it = job is not None and me in job.quitters
+    # What another reader stopped, or has stopped being made, was not stopped for this one.
+    nothing = job is None or job.stopping or job.cancelled
+    if not quit_it and (_at_work(job) or (nothing and button is None)):
         job = jobs().start(key, title, function, owner=me)
         _wait_a_moment(job)
-    if job is not None and _at_work(job):
+    if _at_work(job) and not quit_it:
         _watch(key)
         return None
-    if job is not None and not job.stopping and job.error is None:
+    if job is not None and not job.running and job.error is None:
         return job.result
-    words = button or title
+    words, begun = button or title, quit_it
     if job is not None and job.problem:
         st.error(escaped(job.problem), icon=":material/error:")
-        words = "Try again"
-    elif job is not None:
-        st.info("Stopped. What was finished is kept.", icon=":material/pause_circle:")
+        words, begun = "Try again", True
+    elif quit_it:
+        st.info(STOPPED_FOR_YOU if _at_work(job) else STOPPED, icon=":material/pause_circle:")
         words = "Continue"
     st.button(
         words,
         key=f"start-{abs(hash(key))}",
-        type="primary" if job is None else "secondary",
+        type="secondary" if begun else "primary",
         on_click=_start,
         args=(key, title, function, me),
     )
-    if note and job is None:
+    if note and not begun:
         st.caption(note)
     return None
 
 
-def _at_work(job: Job) -> bool:
-    """Whether waiting for it makes sense: not once it was told to stop, ended or not yet."""
-    return job.running and not job.stopping
+def _at_work(job: Job | None) -> bool:
+    """Tell whether waiting for it makes sense: not once it was told to stop, ended or not yet."""
+    return job is not None and job.running and not job.stopping
 
 
 def _start(key: Hashable, title: str, function: Callable[..., Any], owner: str) -> None:
@@ -201,7 +237,7 @@ def _wait_a_moment(job: Job) -> None:
 def _watch(key: Hashable) -> None:
     """A job's progress, the time left, and the button that stops it."""
     job = jobs().find(key)
-    if job is None or not _at_work(job):
+    if job is None or not _at_work(job) or _session() in job.quitters:
         st.rerun()
     assert job is not None
     _progress_bar(job)
@@ -209,7 +245,7 @@ def _watch(key: Hashable) -> None:
         "Cancel",
         key=f"cancel-{abs(hash(key))}",
         icon=":material/close:",
-        on_click=lambda: jobs().leave(_session(), key),
+        on_click=lambda: jobs().cancel(_session(), key),
     )
 
 

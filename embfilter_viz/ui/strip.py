@@ -1,6 +1,7 @@
-"""The window strip: the spectrum of the chosen model, and the two handles that filter it."""
+"""The control of the window: strip, field and slider of τ in one, for :mod:`.window_state`."""
 
-from collections.abc import Callable
+import json
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -8,14 +9,17 @@ import streamlit as st
 
 from embfilter_viz.spectral.windows import Window
 from embfilter_viz.ui.assets import component_file
+from embfilter_viz.ui.links import LONGEST
+from embfilter_viz.ui.streamlit_internals import page_id
+from embfilter_viz.ui.window_state import DEFAULT_WINDOW, WindowState
 
-__all__ = ["newest_move", "profile", "window_strip"]
+__all__ = ["profile", "said_here", "window_strip"]
 
 POINTS = 240
 """How many points the thin drawing has; the strip is some 1,000 pixels wide."""
 
-_HEARD = "_strip_heard"
-"""In the session: the number of the last move that arrived."""
+TAUS = ("1", "1.25", "1.5", "2", "2.5", "3", "4", "5", "6", "8", "10", "12", "16")
+"""Stops of the slider of τ."""
 
 
 def profile(singular_values: np.ndarray, points: int = POINTS) -> str:
@@ -37,48 +41,56 @@ def profile(singular_values: np.ndarray, points: int = POINTS) -> str:
 
 
 def window_strip(
-    window: Window, spectrum_profile: str, *, key: str, on_move: Callable[[], None]
+    state: WindowState, window: Window, spectrum_profile: str, *, more_help: str = ""
 ) -> None:
-    """Draw the strip with ``window``; a move calls ``on_move``, which asks :func:`newest_move`.
+    """Draw the control and answer what it says, which :func:`said_here` finds in the next run.
 
-    Each page wants a ``key`` of its own: a move may arrive when the next page has begun, and a
-    key that both share then leads to the next page's strip, which has no window yet.
+    Args:
+        state: the window as the session has it.
+        window: what it means.
+        spectrum_profile: the drawing of the spectrum.
+        more_help: a sentence added to the help.
     """
+    stops = [(tau, Window.of_tau(tau, state.d)) for tau in TAUS if float(tau) <= state.d]
     _component()(
-        key=key,
+        key=_key(),
         data={
+            **asdict(state),
             "l": window.l,
             "r": window.r,
-            "d": window.d,
             "profile": spectrum_profile,
-            "heard": st.session_state.get(_HEARD, 0),
+            "stops": [(tau, stop.l, stop.r) for tau, stop in stops],
+            "help": _HELP + more_help,
         },
-        on_window_change=on_move,
+        on_said_change=lambda: None,
     )
 
 
-def newest_move(key: str) -> str | None:
-    """The window ``"l:r"`` that the strip of this key was moved to, once for every move.
+_HELP = (
+    "2 keeps the middle half of the spectrum (τ = 2), as the paper recommends; 72:504 keeps "
+    "directions 72 to 503; τ = 1 keeps everything. You can also drag the strip's ends; arrow "
+    "keys move them by one. Ctrl+Z undoes the last move."
+)
 
-    The browser numbers the moves of all pages in a row and sends one again until it is told that
-    it was heard, so what arrives twice, or late, is left out here.
-    """
-    sent = getattr(st.session_state.get(key), "window", None)
-    if not sent:
-        return None
-    spec, _, number = str(sent).partition("#")
-    if int(number) <= st.session_state.get(_HEARD, 0):
-        return None
-    st.session_state[_HEARD] = int(number)
-    return spec
+
+def said_here() -> Any:
+    """Return what the control of this page said last; None where it said nothing."""
+    return getattr(st.session_state.get(_key()), "said", None)
+
+
+def _key() -> str:
+    """Each page's own: what one says may arrive when the next, which has no window yet, is here."""
+    return f"strip_{page_id()}"
 
 
 @st.cache_resource
 def _component() -> Any:
     return st.components.v2.component(
         "embfilter_strip",
-        html='<div class="strip"></div>',
+        html='<div class="window-control"></div>',
         css=component_file("strip.css"),
-        js=component_file("strip.js"),
+        js=f'const USUAL = "{DEFAULT_WINDOW}", LONGEST = {json.dumps(LONGEST)};\n'
+        + component_file("window_state.js")
+        + component_file("strip.js"),
         isolate_styles=False,
     )

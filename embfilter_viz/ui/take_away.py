@@ -2,23 +2,29 @@
 
 from collections.abc import Callable, Hashable, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 
 import streamlit as st
 
 from embfilter_viz.export.filter_file import filter_bytes
+from embfilter_viz.export.folder_zip import zip_folder
 from embfilter_viz.export.index_transform import faiss_bytes
 from embfilter_viz.export.model_folder import FolderExport, save_model_folder
 from embfilter_viz.export.numpy_lines import numpy_zip
 from embfilter_viz.export.session import session_report
 from embfilter_viz.figures.report import Section
-from embfilter_viz.models.memory import in_words
-from embfilter_viz.paths import cache_folder
-from embfilter_viz.progress import Progress
+from embfilter_viz.models.encoding.prompts import find_prompt
+from embfilter_viz.system.memory import in_words
+from embfilter_viz.system.paths import cache_folder
+from embfilter_viz.system.progress import Progress
 from embfilter_viz.ui.choices import View
+from embfilter_viz.ui.markdown import escaped
 from embfilter_viz.ui.services import outcome
-from embfilter_viz.ui.words import escaped
 
 __all__ = ["take_away"]
+
+LARGEST_DOWNLOAD = 2 << 30
+"""Bytes of a folder that are sent to a browser: Streamlit holds them in memory."""
 
 
 def take_away(
@@ -39,12 +45,13 @@ def take_away(
         left.download_button(
             "Filter file", lambda: filter_bytes(model, window, prompt=prompt),
             f"{name}.safetensors", icon=":material/filter_alt:", on_click="ignore",
-            help="One safetensors file; embfilter_viz.load_filter reads it.",
+            help="One safetensors file. embfilter_viz.load_filter reads it.",
         )  # fmt: skip
         middle.download_button(
             "FAISS transform", lambda: faiss_bytes(model, window)[0], f"{name}.vt",
             icon=":material/manage_search:", on_click="ignore", disabled=not _is_there("faiss"),
-            help="Put it in front of an index: faiss.IndexPreTransform. Needs FAISS here.",
+            help="Put it in front of an index with faiss.IndexPreTransform. FAISS must be "
+                 "installed here.",
         )  # fmt: skip
         right.download_button(
             "Lines of NumPy", lambda: numpy_zip(model, window, prompt=prompt), f"{name}.zip",
@@ -68,7 +75,7 @@ def _report(
             model, window, prompt=prompt, more=sections(), progress=progress
         ),
         button="Make a report",
-        note="Figures, tables and sentences in one HTML file that opens without a network.",
+        note="One HTML file with figures, tables and sentences. It opens without a network.",
     )
     if page is not None:
         st.download_button("Report", page, f"{name}.html", "text/html", on_click="ignore",
@@ -78,7 +85,8 @@ def _report(
 def _folder(view: View) -> None:
     model, window, prompt = view.model, view.window, view.prompt
     # A place of ours: whoever opens the explorer must not choose what is written where.
-    place = cache_folder() / "exports" / f"{model.identity[:12]}-{window.l}-{window.r}-{prompt}"
+    place = cache_folder() / "exports" / f"{model.identity[:12]}-{window.l}-{window.r}"
+    place = place.with_name(f"{place.name}-{find_prompt(prompt).slug}")
 
     def work(progress: Progress) -> FolderExport:
         place.parent.mkdir(exist_ok=True)
@@ -89,16 +97,41 @@ def _folder(view: View) -> None:
         "Writing the folder",
         work,
         button="Write a folder for sentence-transformers",
-        note="The whole model with prompt, pooling and projection; it takes as much disk as the "
-        "model itself.",
+        note="The whole model with prompt, pooling and projection. It needs as much disk space as "
+        "the model itself.",
     )
     if made is not None:
         st.markdown(f"{in_words(made.n_bytes)} written. {escaped(made.check.sentence)}")
-        st.code(
-            "from sentence_transformers import SentenceTransformer\n\n"
-            f"model = SentenceTransformer({str(made.path)!r})",
-            language="python",
+        _download(view, made)
+
+
+def _download(view: View, made: FolderExport) -> None:
+    """The folder as one file for the reader's own machine, and where it lies on this one."""
+    name = f"embfilter-{view.window.l}-{view.window.r}"
+    if made.n_bytes > LARGEST_DOWNLOAD:
+        st.caption(
+            f"{in_words(made.n_bytes)} are too much for a download from this page. Fetch the "
+            f"folder from {escaped(str(made.path))} on this server."
         )
+        return
+    packed: Path | None = outcome(
+        ("model zip", str(made.path), made.n_bytes),
+        "Packing the folder",
+        lambda progress: zip_folder(made.path, progress=progress),
+        button="Pack it into a zip to download",
+        note=f"This needs {in_words(made.n_bytes)} more on this server's disk.",
+    )
+    if packed is not None and packed.is_file():
+        st.download_button(
+            f"Model folder, {in_words(packed.stat().st_size)}", packed.read_bytes, f"{name}.zip",
+            "application/zip", on_click="ignore", icon=":material/folder_zip:",
+        )  # fmt: skip
+    st.code(
+        "from sentence_transformers import SentenceTransformer\n\n"
+        f"model = SentenceTransformer({made.path.name!r})  # unpacked here; on this server it is\n"
+        f"# {made.path}",
+        language="python",
+    )
 
 
 def _is_there(library: str) -> bool:

@@ -1,6 +1,5 @@
 """The task of the Window laboratory: one of our demo sets, or a file with its columns confirmed."""
 
-import hashlib
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,23 +8,23 @@ import pandas as pd
 import streamlit as st
 
 from embfilter_viz.evaluation.task import Task
-from embfilter_viz.evaluation.tasks import COLUMNS_OF, KINDS, demo_task, read_task
+from embfilter_viz.evaluation.tasks import COLUMNS_OF, KINDS, TITLES, demo_task, read_task
 from embfilter_viz.texts import Preview, preview_table
+from embfilter_viz.ui.files import KeptFile, keep_columns, kept_columns, reader_file
+from embfilter_viz.ui.markdown import escaped
 from embfilter_viz.ui.services import outcome
-from embfilter_viz.ui.words import escaped
+from embfilter_viz.ui.sources import about_texts
+from embfilter_viz.wording import listed
 
-__all__ = ["ChosenTask", "choose_task"]
+__all__ = ["ALL_SETS", "ChosenTask", "choose_task", "choose_tasks"]
 
-NAMES = {
-    "sts": "Similarity",
-    "retrieval": "Retrieval",
-    "classification": "Classification",
-    "clustering": "Clustering",
-    "pairs": "Same or not",
-}
+NAMES = {kind: title.capitalize() for kind, title in TITLES.items()}
 """What a kind of task is called on a button."""
 
 OWN_FILE = "your file"
+
+ALL_SETS = "All"
+"""What stands for all demo sets together."""
 
 
 @dataclass(frozen=True)
@@ -43,24 +42,59 @@ class ChosenTask:
 
 
 def choose_task() -> ChosenTask | None:
-    """What to score windows on, or ``None`` while there is nothing yet."""
-    kind = st.segmented_control(
+    """Return what to score windows on, or ``None`` while there is nothing yet."""
+    kind = _kind()
+    found = _of_file(kind) if _is_own_file() else _of_demo(kind)
+    if found is not None:
+        _say(found)
+    return found
+
+
+def choose_tasks() -> tuple[ChosenTask, ...]:
+    """The same for what may take several: all demo sets or one of them, or a file; () meanwhile."""
+    if _is_own_file():
+        own = _of_file(_kind())
+        found: tuple[ChosenTask, ...] = () if own is None else (own,)
+    else:
+        sets = st.segmented_control(
+            "Demo sets", [ALL_SETS, *NAMES], default=ALL_SETS, key="sets", bind="query-params",
+            required=True, format_func=lambda kind: NAMES.get(kind, kind),
+        ) or ALL_SETS  # fmt: skip
+        found = tuple(_of_demo(kind) for kind in (NAMES if sets == ALL_SETS else (sets,)))
+    if len(found) == 1:
+        _say(found[0])
+    elif found:
+        each = [f"{TITLES[one.task.kind]} ({one.task.n_units} {one.task.unit})" for one in found]
+        st.caption(escaped(f"{listed(each)}; each set counts the same.".capitalize()))
+        about_texts(f"our demo sets: {listed(each)}")
+    return found
+
+
+def _kind() -> str:
+    return st.segmented_control(
         "Task", list(NAMES), default="sts", key="task", bind="query-params", required=True,
         format_func=NAMES.__getitem__,
     ) or "sts"  # fmt: skip
+
+
+def _is_own_file() -> bool:
     source = st.segmented_control(
         "Data", ["demo set", OWN_FILE], default="demo set", key="data", bind="query-params",
         required=True,
     )  # fmt: skip
-    if source != OWN_FILE:
-        found: ChosenTask | None = ChosenTask(_demo(kind), ("demo", kind), "demo", {})
-    else:
-        found = _of_file(kind)
-    if found is not None:
-        st.caption(escaped(f"{found.task.describe()} ({KINDS[kind]})."))
-        for note in found.task.notes:
-            st.caption(escaped(note))
-    return found
+    return source == OWN_FILE
+
+
+def _of_demo(kind: str) -> ChosenTask:
+    return ChosenTask(_demo(kind), ("demo", kind), "demo", {})
+
+
+def _say(found: ChosenTask) -> None:
+    """Show what was chosen, and what was decided in reading it."""
+    st.caption(escaped(f"{found.task.describe()} ({KINDS[found.task.kind]})."))
+    about_texts(found.task.describe())
+    for note in found.task.notes:
+        st.caption(escaped(note))
 
 
 @lru_cache(maxsize=8)
@@ -70,13 +104,10 @@ def _demo(kind: str) -> Task:
 
 def _of_file(kind: str) -> ChosenTask | None:
     wanted = COLUMNS_OF[kind]
-    file = st.file_uploader(
-        f"A .csv with the columns {', '.join(wanted)}", type=["csv", "tsv"], key="task_file"
-    )
+    file = reader_file("task_file", f"A .csv with the columns {', '.join(wanted)}", ("csv", "tsv"))
     if file is None:
         return None
-    data = file.getvalue()
-    name, digest = file.name, hashlib.sha256(data).hexdigest()
+    data, name, digest = file.data, file.name, file.digest
     table = {"sts": "pairs", "classification": "labelled", "clustering": "labelled"}.get(kind, kind)
     preview = outcome(
         ("preview", digest, name, table),
@@ -85,7 +116,7 @@ def _of_file(kind: str) -> ChosenTask | None:
     )
     if preview is None:
         return None
-    columns = _confirmed(preview, wanted, (digest, name, kind))
+    columns = _confirmed(preview, wanted, file, kind)
     if columns is None:
         return None
     chosen = tuple(sorted(columns.items()))
@@ -98,30 +129,45 @@ def _of_file(kind: str) -> ChosenTask | None:
 
 
 def _confirmed(
-    preview: Preview, wanted: tuple[str, ...], file: tuple[str, ...]
+    preview: Preview, wanted: tuple[str, ...], file: KeptFile, kind: str
 ) -> dict[str, str] | None:
-    """Which column is what, once the reader has looked at the first rows and agreed."""
+    """Return which column is what, once the reader has looked at the first rows and agreed.
+
+    Args:
+        preview: the first rows.
+        wanted: the roles.
+        file: the file.
+        kind: the task's kind.
+
+    Returns:
+        the column of each role, or None before the reader agreed.
+    """
     shown = pd.DataFrame(preview.rows, columns=list(preview.columns))
     st.dataframe(shown, hide_index=True, width="stretch", height=35 * (len(shown) + 1) + 3)
     places = st.columns([*[2] * len(wanted), 1.4], vertical_alignment="bottom")
     columns: dict[str, str] = {}
+    known = kept_columns(file, kind)
     free = [at for at in range(len(preview.columns)) if at not in preview.guess.values()]
     for place, role in zip(places, wanted, strict=False):
         guess = preview.guess.get(role)
         if guess is None and role != "relevance":
             guess = free.pop(0) if free else 0
+        if known:
+            kept = known[role]
+            guess = None if kept is None else preview.columns.index(kept)
         picked = place.selectbox(
             f"{role.capitalize()} column", preview.columns, index=guess,
-            key=f"column-{role}-{file[0][:12]}", placeholder="every row counts as 1",
+            key=f"column-{role}-{file.digest[:12]}", placeholder="every row counts as 1",
         )  # fmt: skip
         if picked is not None:
             columns[role] = picked
-    ticket = (file, tuple(columns.items()))
+    keep_columns(file, kind, {role: columns.get(role) for role in wanted})
+    ticket = (file.digest, kind, tuple(columns.items()))
     places[-1].button(
         "Use these columns",
         type="primary",
         disabled=st.session_state.get("_columns_agreed") == ticket,
-        help=f"{preview.n_rows:,} rows; the first are above.",
+        help=f"{preview.n_rows:,} rows in all; the first rows are shown above.",
         on_click=_agree,
         args=(ticket,),
     )

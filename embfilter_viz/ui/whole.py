@@ -3,9 +3,9 @@
 import streamlit as st
 
 from embfilter_viz.model import Model
-from embfilter_viz.models.memory import in_words
+from embfilter_viz.system.memory import in_words
+from embfilter_viz.ui.markdown import escaped
 from embfilter_viz.ui.services import outcome
-from embfilter_viz.ui.words import escaped
 
 __all__ = ["reads_texts"]
 
@@ -14,30 +14,41 @@ ASKED_BEFORE = 1e9
 
 
 def reads_texts(model: Model) -> bool:
-    """Whether the model can read texts now.
+    """Tell whether the model can read texts now.
 
-    If not, one line says that it does not fit in memory, or a job fetches the layers that the
-    head was opened without.
+    If not, one line says that it does not fit in memory or cannot be read, or a job fetches the
+    layers that the head was opened without.
     """
     card = model.card
+    if card.only_head is not None:
+        st.info(
+            escaped(
+                f"{model.name} opened with its head alone. Texts cannot be encoded with it: "
+                f"{card.only_head}. Spectrum and Average token work with the head alone."
+            ),
+            icon=":material/layers_clear:",
+        )
+        return False
     if not model.can_encode:
         st.info(
             escaped(
-                f"{model.name} opened with its head alone: to read texts it would need "
+                f"{model.name} opened with its head alone. To read texts it would need "
                 f"{in_words(card.memory_needed)} of memory in {card.dtype}, and "
-                f"{in_words(card.memory_free)} were free. Spectrum and Average token work without."
+                f"{in_words(card.memory_free)} were free. Spectrum and Average token work "
+                "with the head alone."
             ),
             icon=":material/memory:",
         )
         return False
     if model.outline.here or model.is_whole:
         return True
-    rest = card.n_bytes - card.head_bytes
+    rest = card.n_bytes - (card.head_bytes if card.head_from is None else 0)
     fetched = outcome(
         ("whole", model.identity),
         f"Fetching the layers of {model.name}",
         lambda progress: model.fetch(progress=progress),
         button=f"Fetch the layers, {in_words(rest)}" if rest > ASKED_BEFORE else None,
-        note="Only the head was fetched so far. To read texts, the model needs the rest too.",
+        note="Only the head has been fetched so far. To read texts, the model needs its other "
+        "layers too.",
     )
     return fetched is not None

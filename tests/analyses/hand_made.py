@@ -1,14 +1,14 @@
 """A model written down by hand: a head of a few numbers, tokens with names, no transformer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from embfilter_viz.models.frequencies import TokenFrequencies
-from embfilter_viz.models.unembedding import Unembedding
-from embfilter_viz.progress import Progress, silent
+from embfilter_viz.models.head.frequencies import TokenFrequencies
+from embfilter_viz.models.head.unembedding import Unembedding
 from embfilter_viz.spectral.average_token import AverageToken, average_token
 from embfilter_viz.spectral.spectrum import Spectrum, spectrum_of
+from embfilter_viz.system.progress import Progress, silent
 
 
 class Names:
@@ -19,6 +19,9 @@ class Names:
 
     def text(self, row: int) -> str:
         return self.names[row]
+
+    def texts(self, rows: Iterable[int]) -> list[str]:
+        return [self.text(row) for row in rows]
 
 
 class HandModel:
@@ -40,7 +43,7 @@ class HandModel:
         return self.spectrum_of_head()
 
     def average_token(
-        self, frequencies: TokenFrequencies, gauge: str = "paper", *, progress: Progress = silent
+        self, frequencies: TokenFrequencies, gauge: str = "centred", *, progress: Progress = silent
     ) -> AverageToken:
         spectrum = self.spectrum_of_head(centre=gauge == "invariant")
         return average_token(self.unembedding.W_U, spectrum, frequencies.p, gauge)

@@ -18,9 +18,8 @@ def test_both_forms_agree(tiny_model: Model, window: str) -> None:
     found = compare_forms(tiny_model, E, chosen)
     assert (found.d, found.k) == (D_MODEL, chosen.k)
     assert found.worst < 1e-5
-    assert found.sentence == f"{D_MODEL} and {chosen.k} numbers agree to rounding in all " + (
-        "cosines and distances."
-    )
+    numbers = f"With {D_MODEL} numbers and with {chosen.k}"
+    assert found.sentence == f"{numbers}, all cosines and distances agree to rounding."
 
 
 @pytest.mark.parametrize("n", [1, 3])

@@ -8,15 +8,17 @@ from embfilter_viz import model as opened_model
 from embfilter_viz.analyses.lens import (
     FREQUENT,
     Lens,
+    Specificity,
     TextLens,
     filtered_logits,
     lens,
     lens_by_layer,
     lens_of,
-    pieces_of,
 )
 from embfilter_viz.analyses.removals import REMOVALS
+from embfilter_viz.analyses.specificity import RandomLens, others_for, random_lens
 from embfilter_viz.analyses.tokens import Token
+from embfilter_viz.embeddings.isotropy import Interval
 from embfilter_viz.errors import InputError
 from embfilter_viz.model import Model
 from embfilter_viz.spectral.windows import Window
@@ -37,7 +39,7 @@ def test_by_hand_on_a_head_of_two_tokens() -> None:
     assert found.filtered == (Token(1, " cat", 2.0, 1), Token(0, " the", 0.0, 0))
     assert found.rank_in_filtered == (1, 0)
     assert found.rank_in_raw == (1, 0)
-    assert (found.own_raw, found.own_filtered) == (1, 1)
+    assert found.specificity is None
 
 
 def test_the_head_adds_what_the_model_adds() -> None:
@@ -54,32 +56,73 @@ def test_the_head_adds_what_the_model_adds() -> None:
     assert found.raw[1].logit == pytest.approx(5 * np.tanh(0.5 * 12 / 5), rel=1e-6)
 
 
-def record(before: int, after: int, *, removal: str = "embedfilter", k: int = 10) -> Lens:
+SPECIFIC = Specificity(0.62, 0.71, 320)
+PAPERS, OTHER, NOTHING = Window(4, 12, 16), Window(0, 8, 16), Window(0, 16, 16)
+
+
+def record(
+    before: int, after: int, *, removal: str = "embedfilter", k: int = 10, window: Window = PAPERS,
+    specificity: Specificity | None = SPECIFIC,
+    random: RandomLens | None = None,
+) -> Lens:  # fmt: skip
     """A lens with so many frequent tokens on each side."""
 
     def side(frequent: int, first: int) -> tuple[Token, ...]:
         ranks = [0] * frequent + [FREQUENT] * (k - frequent)
         return tuple(Token(first + i, "t", 1.0, rank) for i, rank in enumerate(ranks))
 
-    return Lens(Window(1, 2, 4), removal, side(before, 0), side(after, 5), (0,) * k, (0,) * k,
-                before / k, after / k, 1, 2, False)  # fmt: skip
+    return Lens(window, removal, side(before, 0), side(after, 5), (0,) * k, (0,) * k,
+                before / k, after / k, False, specificity, random)  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "words"),
+    ("before", "after", "window", "words"),
     [
-        (7, 2, "7 of the top 10 tokens are among the 100 most frequent before and 2 after: the "
-               "filter takes frequent tokens out."),
-        (3, 3, "the filter does not change that."),
-        (0, 0, "there was no frequent token to remove."),
-        (2, 5, "the filter brings more of them in, the opposite of what the paper claims."),
-        (0, 1, "the filter brings more of them in, the opposite of what the paper claims."),
+        (7, 2, PAPERS, "of the top 10 tokens, 7 are among the 100 most frequent before and 2 "
+                       "after: the filter takes frequent tokens out."),
+        (1, 0, PAPERS, "1 is among the 100 most frequent before and none after: the filter takes"),
+        (1, 1, PAPERS, "frequent before and 1 after: the filter does not change their number."),
+        (0, 1, PAPERS, "none is among the 100 most frequent before and 1 is after: the filter"),
+        (0, 0, PAPERS, "there was no frequent token to remove."),
+        (2, 5, PAPERS, "brings more of them in, the opposite of what the paper claims."),
+        (2, 5, OTHER, "the filter brings more of them in."),
+        (2, 5, Window(1, 16, 16), "the filter brings more of them in."),
     ],
 )  # fmt: skip
-def test_the_sentence_says_what_happened(before: int, after: int, words: str) -> None:
-    said = record(before, after).sentence
+def test_the_sentence_says_what_happened(
+    before: int, after: int, window: Window, words: str
+) -> None:
+    said = record(before, after, window=window).sentence
     assert words in said
-    assert "Pieces of the text itself among them: 1 before, 2 after. 5 of the 10 stay." in said
+    assert (
+        "The top 10 tokens lie nearer to the words of this text than to those of 62% of 320 other "
+        "texts before and of 71% after. Of the 10 tokens before, 5 are also among those after."
+    ) in said
+
+
+def test_random_subspaces_stand_beside_the_filter() -> None:
+    random = RandomLens(8, Interval(0.04, 0.0, 0.2), Interval(0.6, 0.41, 0.83))
+    said = record(7, 2, random=random).sentence
+    assert "out. In 20 random subspaces of the same size, 0.4 (0 to 2) are frequent on" in said
+    assert "of 71% after (random subspaces: 60%, from 41% to 83%)." in said
+    found = record(7, 2, random=random).to_json()
+    assert found["random_subspaces"]["frequent_share"] == {"value": 0.04, "low": 0, "high": 0.2}
+
+
+def test_a_window_that_drops_nothing_says_so() -> None:
+    said = record(3, 3, window=NOTHING).sentence
+    assert (
+        "frequent. The window 0:16 drops nothing, so the filtered embedding is the raw one. The "
+    ) in said
+    assert "than to those of 62% of 320 other texts." in said
+    assert "paper" not in said
+    assert "also among" not in said
+
+
+def test_one_of_them_stays_and_a_text_without_words_is_said_to_have_none() -> None:
+    said = record(1, 0, k=6, specificity=Specificity(float("nan"), float("nan"), 320)).sentence
+    assert said.endswith("Of the 6 tokens before, 1 is also among those after.")
+    assert "The text has no infrequent words that its tokens could be compared with." in said
 
 
 def test_another_removal_is_named_and_not_held_against_the_paper() -> None:
@@ -102,20 +145,6 @@ def test_frequent_is_the_first_hundred() -> None:
         found = lens_of(one, np.array([[1, 0, 0, 0]], np.float32), Window(0, 4, 4), text="x",
                         top=1, frequencies=frequencies_of(p))  # fmt: skip
         assert found.frequent_share_raw == share
-
-
-@pytest.mark.parametrize(
-    ("text", "tokens", "count"),
-    [
-        ("A violin", [" viol", "in", "a", " A"], 2),
-        ("Cats", ["CAT", "dog"], 1),
-        ("a, b", [",", "a"], 0),
-        ("Ünïcode", ["ünï"], 1),
-        ("x1y2", ["1y"], 0),
-    ],
-)
-def test_pieces_of_the_text(text: str, tokens: list[str], count: int) -> None:
-    assert pieces_of(text, [Token(0, t, 0.0, None) for t in tokens]) == count
 
 
 def test_on_a_model_equals_the_definition(tiny_model: Model) -> None:
@@ -147,7 +176,9 @@ def test_to_json_is_complete(tiny_model: Model) -> None:
         "raw": found.frequent_share_raw,
         "filtered": found.frequent_share_filtered,
     }
-    assert said["tokens_of_the_text"] == {"raw": found.own_raw, "filtered": found.own_filtered}
+    assert found.specificity is not None
+    assert said["specificity"]["n_others"] == found.specificity.n_others
+    assert said["random_subspaces"]["n_subspaces"] == 20
     assert said["truncated"] is False
     assert said["sentence"] == found.sentence
 
@@ -202,6 +233,20 @@ def test_a_text_made_ready_reads_as_the_definition_does(tiny_model: Model, movin
         )
         for rows, others in ((kept.raw, by_layer.raw), (kept.filtered, by_layer.filtered)):
             assert [[t.id for t in row] for row in rows] == [[t.id for t in row] for row in others]
+
+
+def test_random_subspaces_are_measured_once_for_each_size(tiny_model: Model) -> None:
+    frequencies = tiny_model.frequencies("corpus", ["the cat sat"])
+    states, words = tiny_model.layers("the cat", "mean"), others_for(tiny_model, frequencies)
+    about = {"text": "zebra quiz", "frequencies": frequencies, "words": words}
+    ready = TextLens(tiny_model, states, **about)
+    assert ready.known_random(16, 5) is None
+    found = ready.random(16, 5)
+    assert found is not None
+    assert 0 <= found.specificity.low <= found.specificity.value <= found.specificity.high <= 1
+    assert found == random_lens(tiny_model, states[-1:], 16, top=5, **about)
+    assert ready.random(16, 5) is ready.known_random(16, 5) is found
+    assert TextLens(tiny_model, states, frequencies=frequencies).random(16, 5) is None
 
 
 def test_what_a_head_adds_is_added_after_every_move(tiny_model: Model) -> None:

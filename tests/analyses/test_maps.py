@@ -16,14 +16,14 @@ def test_neighbours_by_hand() -> None:
     assert filtered["change"].tolist() == ["enters", "stays"]
     assert raw["cosine"].tolist() == [0.995, 0.958]
     assert filtered["row"].tolist() == [3, 2]
-    assert words == "1 of 2 neighbours stay."
+    assert words == "1 of 2 neighbours is the same after the filter."
 
 
 def test_labels_are_counted() -> None:
     labels = ["a", "a", "b", "b", "b"]
     raw, _, words = neighbour_tables(neighbour_changes(RAW, FILTERED, 0, 2), TEXTS, labels)
     assert raw["label"].tolist() == ["a", "b"]
-    assert "1 have its label “a” before the filter and 0 after" in words
+    assert "Neighbours with its label “a”: 1 before the filter, 0 after it." in words
 
 
 def test_fewer_texts_than_neighbours() -> None:
@@ -31,4 +31,4 @@ def test_fewer_texts_than_neighbours() -> None:
         neighbour_changes(RAW[:2], FILTERED[:2], 1, 8), TEXTS[:2], None
     )
     assert (len(raw), len(filtered)) == (1, 1)
-    assert words == "1 of 1 neighbours stay."
+    assert words == "1 of 1 neighbour is the same after the filter."

@@ -1,6 +1,7 @@
 """Who decides: the texts where they can, otherwise the checkpoint, and the proposal says which."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,9 +9,10 @@ import pytest
 from embfilter_viz.analyses import propose
 from embfilter_viz.analyses.propose import propose_window
 from embfilter_viz.embeddings.isotropy import Interval
+from embfilter_viz.evaluation import grids
 from embfilter_viz.evaluation.propose import propose_from_head, propose_from_texts
-from embfilter_viz.models.frequencies import TokenFrequencies
-from embfilter_viz.progress import Progress, silent
+from embfilter_viz.models.head.frequencies import TokenFrequencies
+from embfilter_viz.system.progress import Progress, silent
 from tests.analyses.hand_made import HandModel, frequencies_of
 
 TEXTS = [f"text {i}" for i in range(60)]
@@ -23,6 +25,7 @@ class Encoding(HandModel):
         rng = np.random.default_rng(0)
         super().__init__(rng.standard_normal((400, 8)) * np.arange(8, 0, -1))
         self.asked: list[str] = []
+        self.card = SimpleNamespace(family="Llama")
 
     def encode(self, texts: list[str], prompt: str, *, progress: Progress = silent) -> np.ndarray:
         self.asked.append(prompt)
@@ -41,10 +44,21 @@ def test_texts_decide_and_repeated_ones_count_once() -> None:
     assert found.window.l >= 1
 
 
-def test_the_checkpoint_alone_encodes_nothing() -> None:
+def test_the_checkpoint_without_texts_encodes_nothing_and_names_the_word_frequencies() -> None:
     model = Encoding()
     found = propose_window(model)
     assert (found.source, model.asked) == ("checkpoint", ["wordfreq"])
+    assert "from the checkpoint and English word frequencies (wordfreq): " in found.why
+
+
+def test_of_mistral_the_papers_own_window_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grids, "SHIFTED", {"Mistral": 2})
+    model = Encoding()
+    plain = propose_window(model)
+    model.card = SimpleNamespace(family="Mistral")
+    found = propose_window(model)
+    assert found.window == plain.window
+    assert found.why == f"{plain.why}; the paper's own window for Mistral at τ = 2 is 2:6"
 
 
 @pytest.mark.parametrize(

@@ -8,61 +8,120 @@ import pytest
 from embfilter_viz.analyses.spectroscopy import CONTROLS, Spectroscopy, shift_map, spectroscopy
 from embfilter_viz.errors import InputError
 from embfilter_viz.model import Model
-from embfilter_viz.models.frequencies import TokenFrequencies
+from embfilter_viz.models.head.frequencies import TokenFrequencies
 from embfilter_viz.spectral.average_token import GAUGES
 from tests.analyses.hand_made import frequencies_of
 from tests.models.tiny_checkpoints import D_MODEL, D_VOCAB
 
+P = np.random.default_rng(2).dirichlet(np.ones(D_VOCAB))
 
-def with_edges(found: Spectroscopy, head: tuple[float, float], tail: tuple[float, float]) -> Any:
+
+def with_ends(found: Spectroscopy, strong: float, weak: float) -> Any:
+    """The same with other p-values: the verdict is theirs alone."""
     ends = found.edge_to_bulk
     return replace(
         found,
         edge_to_bulk=replace(
             ends,
-            head=replace(ends.head, ratio=sum(head) / 2, low=head[0], high=head[1]),
-            tail=replace(ends.tail, ratio=sum(tail) / 2, low=tail[0], high=tail[1]),
+            strong=replace(ends.strong, p_value=strong),
+            weak=replace(ends.weak, p_value=weak),
         ),
     )
 
 
 @pytest.mark.parametrize(
-    ("head", "tail", "verdict", "words"),
+    ("strong", "weak", "verdict", "words"),
     [
-        ((3, 5), (2, 4), "both", "The U is there"),
-        ((3, 5), (0.8, 1.2), "head", "Half of the U is there"),
-        ((0.9, 1.5), (2, 4), "tail", "Half of the U is there"),
-        ((0.9, 1.5), (0.5, 0.7), "absent", "The U is absent"),
+        (0.001, 0.025, "both", "The U is there"),
+        (0.001, 0.026, "strong", "There is no U, only its strong end"),
+        (0.4, 0.001, "weak", "There is no U, only its weak end"),
+        (0.4, 1.0, "absent", "There is no U"),
     ],
 )
-def test_the_verdict_is_in_the_sentence_and_in_the_json(
-    tiny_model: Model, head: Any, tail: Any, verdict: str, words: str
+def test_the_verdict_is_in_the_sentences_and_in_the_json(
+    tiny_model: Model, strong: float, weak: float, verdict: str, words: str
 ) -> None:
     frequencies = tiny_model.frequencies("corpus", ["the cat sat"])
-    found = with_edges(spectroscopy(tiny_model, frequencies, top=5), head, tail)
-    assert found.sentence.startswith(words)
+    found = with_ends(spectroscopy(tiny_model, frequencies, top=5), strong, weak)
+    assert found.sentence.startswith(f"{words}:")
+    assert found.short.startswith(f"{words}.")
     said = found.to_json()
     assert said["edge_to_bulk"]["verdict"] == verdict
-    assert said["edge_to_bulk"]["head"]["low"] == head[0]
+    assert said["edge_to_bulk"]["strong"]["p_value"] == strong
+    assert said["edge_to_bulk"]["strong"]["above_chance"] == (strong <= 0.025)
     assert said["sentence"] == found.sentence
 
 
 def test_no_u_is_found_on_a_random_model(tiny_model: Model) -> None:
-    """Random weights have no special edges: the tiny model must not be said to have the U."""
+    """Random weights have no special ends: the tiny model must not be said to have the U."""
     p = np.random.default_rng(1).dirichlet(np.ones(D_VOCAB))
     found = spectroscopy(tiny_model, frequencies_of(p), top=100)
     assert found.edge_to_bulk.verdict != "both"
 
 
-def naive(W: np.ndarray, V: np.ndarray, h: np.ndarray, ids: np.ndarray) -> list[float]:
-    """Δπ by its definition: filter the average token, project, compare; a loop over directions."""
+@pytest.mark.parametrize(
+    ("low", "high", "words", "verdict"),
+    [
+        (1.1, 1.5, "Frequent tokens depend on the ends more than random tokens do:", "more"),
+        (
+            0.5,
+            0.9,
+            "Frequent tokens depend on the ends less than random tokens do, against",
+            "less",
+        ),
+        (0.9, 1.1, "Whether frequent tokens depend on the ends more than random", "not decided"),
+    ],
+)
+def test_the_contrast_is_told_as_its_interval_has_it(
+    tiny_model: Model, low: float, high: float, words: str, verdict: str
+) -> None:
+    found = spectroscopy(tiny_model, tiny_model.frequencies("corpus", ["the cat"]), top=5)
+    random = replace(found.contrast["random"], ratio=1.0, low=low, high=high)
+    found = replace(found, contrast={**found.contrast, "random": random})
+    assert found.control_sentence.startswith(words)
+    assert found.to_json()["contrast"]["random"]["verdict"] == verdict
+    assert found.to_json()["contrast"]["draws"] == 20
+
+
+@pytest.mark.parametrize(
+    ("p_value", "median", "words"),
+    [
+        (1.0, 9.0, "the strong end comes from this constant, not from frequency"),
+        (1.0, 1.1, "on this head it makes no strong end"),
+        (0.001, 9.0, "frequency comes on top of it at the strong end"),
+    ],
+)
+def test_the_papers_gauge_says_what_its_strong_end_is(
+    tiny_model: Model, p_value: float, median: float, words: str
+) -> None:
+    found = spectroscopy(tiny_model, frequencies_of(P), gauge="paper", top=5)
+    ends = found.edge_to_bulk
+    strong = replace(ends.strong, p_value=p_value, permuted_median=median)
+    found = replace(found, edge_to_bulk=replace(ends, strong=strong))
+    constant = f"{np.log(P / P.sum()).mean():.1f}".replace("-", "−")
+    assert f"the mean of log p̂ ({constant})" in found.gauge_sentence
+    assert words in found.gauge_sentence
+    assert found.gauge_sentence in found.sentence
+
+
+@pytest.mark.parametrize("gauge", ["centred", "invariant"])
+def test_the_other_gauges_say_that_the_constant_is_out(tiny_model: Model, gauge: str) -> None:
+    found = spectroscopy(tiny_model, frequencies_of(P), gauge=gauge, top=5)
+    assert f"Gauge {gauge}: the mean of log p̂" in found.sentence
+    assert ("mean row of W_U" in found.sentence) == (gauge == "invariant")
+    assert found.to_json()["constant"] == pytest.approx(np.log(P / P.sum()).mean())
+
+
+def naive(W: np.ndarray, V: np.ndarray, h: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Δπ and the shift in logits by definition: filter the average token, project, compare."""
     rows = W[ids].astype(float)
     logits = rows @ h
     out = []
     for v in V.T.astype(float):
         filtered = h @ (np.eye(len(h)) - np.outer(v, v))
-        out.append(np.abs(rows @ filtered - logits).sum() / np.abs(logits).sum())
-    return out
+        moved = np.abs(rows @ filtered - logits)
+        out.append((moved.sum() / np.abs(logits).sum(), moved.mean()))
+    return np.transpose(out)
 
 
 @pytest.mark.parametrize("gauge", GAUGES)
@@ -73,10 +132,52 @@ def test_shifts_are_the_definition(tiny_model: Model, gauge: str) -> None:
     W = tiny_model.unembedding.W_U.astype(float)
     if gauge == "invariant":
         W = W - W.mean(0)
-    sets = (frequencies.most(6), frequencies.least(6), frequencies.random(6, 3))
+    text = tiny_model.ordinary_tokens().ids
+    draws = [frequencies.random(6, (3, draw), text) for draw in range(20)]
+    sets = (frequencies.most(6), frequencies.least(6, text), np.concatenate(draws))
     for name, ids in zip(CONTROLS, sets, strict=True):
-        expected = naive(W, spectrum.V, found.average.h, ids)
-        np.testing.assert_allclose(found.shift[name], expected, rtol=1e-4, atol=1e-9)
+        relative, absolute = naive(W, spectrum.V, found.average.h, ids)
+        np.testing.assert_allclose(found.shift[name], relative, rtol=1e-4, atol=1e-9)
+        np.testing.assert_allclose(found.absolute_shift[name], absolute, rtol=1e-4, atol=1e-9)
+
+
+def test_controls_are_tokens_of_text_and_the_others_are_counted(tiny_model: Model) -> None:
+    """The tiny model's last rows have no token: without care they would be the infrequent ones."""
+    frequencies = tiny_model.frequencies("corpus", ["the cat sat on the mat"])
+    vocabulary = tiny_model.vocabulary
+    assert vocabulary.kind(int(frequencies.least(1)[0])) == "unused"
+    found = spectroscopy(tiny_model, frequencies, top=6)
+    unused = D_VOCAB - vocabulary.size
+    left_out = found.to_json()["left_out"]
+    assert left_out["unused"] == unused > 0
+    assert left_out["added"] == 2  # <s> and </s>
+    assert f"left out are {unused} rows without a token, 2 added" in found.ordinary.sentence
+    assert {vocabulary.kind(int(i)) for i in found.ordinary.ids} == {"text"}
+    assert sum(left_out.values()) + len(found.ordinary.ids) == D_VOCAB
+
+
+@pytest.mark.parametrize("n_bands", [None, 4])
+def test_what_chance_gives_is_drawn_at_the_bulks_own_level(
+    tiny_model: Model, n_bands: int | None
+) -> None:
+    found = spectroscopy(tiny_model, frequencies_of(P), top=6, n_bands=n_bands, seed=4)
+    edges = None if n_bands is None else found.edges
+    null = tiny_model.permuted_shifts(frequencies_of(P), top=6, borders=edges, seed=4)
+    single = spectroscopy(tiny_model, frequencies_of(P), top=6).absolute_shift["frequent"]
+    bulk = single[4:24].mean()  # 10 to 75 % of 32 directions
+    np.testing.assert_allclose(found.permuted, null.profile * bulk, rtol=1e-9)
+    low, median, high = found.permuted
+    assert found.to_json()["permuted_shift"]["high"] == high.tolist()
+    assert (low < median).all()
+    assert (median < high).all()
+
+
+def test_permutations_are_kept(tiny_model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = spectroscopy(tiny_model, frequencies_of(P), top=6)
+    monkeypatch.setattr("embfilter_viz.model.permuted_shifts", None)  # not made again
+    assert spectroscopy(tiny_model, frequencies_of(P), top=6).to_json() == first.to_json()
+    with pytest.raises(TypeError):
+        spectroscopy(tiny_model, frequencies_of(P), top=7)
 
 
 def test_bands_cover_the_spectrum(tiny_model: Model) -> None:
@@ -106,8 +207,12 @@ def test_to_json_is_complete(tiny_model: Model) -> None:
     said = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert said["shift"] == {name: found.shift[name].tolist() for name in CONTROLS}
     assert said["bands"] == [[0, 8], [8, 16], [16, 24], [24, 32]]
+    assert said["absolute_shift"] == {n: found.absolute_shift[n].tolist() for n in CONTROLS}
+    assert {len(points) for points in said["permuted_shift"].values()} == {4}
     ends = found.edge_to_bulk
     assert said["edge_to_bulk"].items() >= {"ratio": ends.ratio, "low": ends.low}.items()
+    assert said["edge_to_bulk"]["n_permutations"] == 999
+    assert said["contrast"]["infrequent"]["ratio"] == found.contrast["infrequent"].ratio
     assert said["frequencies"] == {
         "source": "corpus",
         "detail": frequencies.detail,
@@ -133,10 +238,10 @@ def test_the_seed_moves_the_random_tokens_alone(tiny_model: Model) -> None:
     assert same == {"frequent": True, "infrequent": True, "random": False}
 
 
-@pytest.mark.parametrize("top", [0, D_VOCAB // 3 + 1])
+@pytest.mark.parametrize("top", [0, 1, D_VOCAB // 3 + 1])
 def test_three_sets_must_fit(tiny_model: Model, top: int) -> None:
     frequencies = tiny_model.frequencies("corpus", ["the cat"])
-    with pytest.raises(InputError, match=rf"top {top}: .*1 to {D_VOCAB // 3}"):
+    with pytest.raises(InputError, match=rf"top {top}: .*2 to {D_VOCAB // 3}"):
         spectroscopy(tiny_model, frequencies, top=top)
 
 
@@ -150,3 +255,23 @@ def test_the_map_is_signed_and_sums_to_what_removing_everything_does(tiny_model:
     np.testing.assert_allclose(shifts.sum(axis=1), -logits, rtol=1e-3, atol=1e-4)
     fewer, _ = shift_map(tiny_model, found, n_tokens=40, n_bands=500)
     assert fewer.shape == (12, D_MODEL)
+
+
+@pytest.mark.real_model
+def test_the_bundled_model_has_a_u_in_the_centred_gauge(bundled: Model) -> None:
+    """The figures measured with other code: 10.1 and 4.6, permuted up to 1.3; contrast 1.62."""
+    frequencies = bundled.frequencies("model")
+    found = spectroscopy(bundled, frequencies)
+    ends = found.edge_to_bulk
+    assert ends.verdict == "both"
+    assert ends.strong.ratio == pytest.approx(10.1, rel=0.1)
+    assert ends.weak.ratio == pytest.approx(4.6, rel=0.1)
+    assert max(ends.strong.permuted, ends.weak.permuted) < 1.35
+    random = found.contrast["random"]
+    assert random.ratio == pytest.approx(1.62, rel=0.1)
+    assert random.low > 1
+    paper = spectroscopy(bundled, frequencies, gauge="paper")
+    assert paper.edge_to_bulk.verdict == "weak"
+    assert paper.edge_to_bulk.strong.ratio == pytest.approx(24.7, rel=0.1)
+    assert 30 < paper.edge_to_bulk.strong.permuted_median < 33
+    assert "the strong end comes from this constant, not from frequency" in paper.sentence

@@ -15,8 +15,8 @@ def test_by_hand() -> None:
     model: Any = HandModel([[4, 0], [0, 2], [0, 0]])
     said = describe_spectrum(model).sentence
     assert "the first direction alone holds 80% of the head's energy" in said
-    assert "the largest σ is 4 and 2.0 × the second" in said
-    assert "half the energy sits in the first 1 of 2 directions" in said
+    assert "The largest σ is 4, 2.0 × the second." in said
+    assert "Half of the energy is in the first direction alone" in said
     assert "the condition number is 2." in said
     assert "group" not in said
 
@@ -32,7 +32,7 @@ def test_a_flat_spectrum_says_the_opposite_of_a_peaked_one() -> None:
 
 def test_a_single_direction_and_a_head_without_full_rank() -> None:
     one: Any = HandModel([[3.0], [4.0]])
-    assert "first 1 of 1 direction" in describe_spectrum(one).sentence
+    assert "in the first direction alone" in describe_spectrum(one).sentence
     flat: Any = HandModel([[4, 0], [2, 0], [1, 0]])
     said = describe_spectrum(flat)
     assert "condition number is infinite" in said.sentence

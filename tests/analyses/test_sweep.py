@@ -2,12 +2,15 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from embfilter_viz.analyses.ablation import BASELINES, Calibration
+from embfilter_viz.analyses.ablation import BASELINES
+from embfilter_viz.analyses.calibration import Calibration
 from embfilter_viz.analyses.sweep import Sweep, sweep, sweep_of
+from embfilter_viz.embeddings.isotropy import Interval
 from embfilter_viz.errors import Cancelled, InputError
 from embfilter_viz.evaluation.grids import windows_of_plane
 from embfilter_viz.evaluation.sts import StsTask
@@ -46,15 +49,15 @@ def test_the_window_that_must_win_is_found_and_said_to_be_better() -> None:
     assert found.highest.corrected.low > 0
     assert found.n_better >= 1
     assert "window 2:6 scores" in found.sentence
-    assert re.search(r": \d+\.\d better than raw \(95 % interval \+", found.sentence)
-    assert "it is the paper's window, τ = 2, itself" in found.sentence
+    assert re.search(r"The window is \d+\.\d better than raw \(95 % interval \+", found.sentence)
+    assert "it is the paper's own window, τ = 2." in found.sentence
 
 
 def test_where_no_window_helps_the_sentence_says_so() -> None:
     found = swept(0.0)
     assert "within noise of raw" in found.sentence
     assert found.n_better == 0
-    assert "none of 10 windows is better than raw beyond noise and none worse" in found.sentence
+    assert "none of 10 windows is better than raw beyond noise, and none is worse" in found.sentence
     assert found.to_json()["best"]["beyond_noise_of_raw"] is False
 
 
@@ -70,7 +73,7 @@ def test_where_every_window_hurts_the_sentence_says_to_drop_nothing() -> None:
     assert "the best is to drop nothing" in found.sentence
     assert re.search(r"better than τ = 2 \(95 % interval \+", found.sentence)
     assert (
-        f"none of 10 windows is better than raw beyond noise and {found.n_worse} worse"
+        f"none of 10 windows is better than raw beyond noise, and {found.n_worse} are worse"
         in found.sentence
     )
     assert found.n_worse >= 5
@@ -100,6 +103,60 @@ def test_differences_are_paired_and_the_whole_spectrum_differs_from_raw_in_nothi
     alone = middle.difference.high - middle.difference.low
     assert middle.corrected.high - middle.corrected.low >= alone * 0.999
     assert found.windows[0].score.low < found.windows[0].score.value
+
+
+def test_all_that_stands_on_the_page_is_corrected_together(tiny_model: Model) -> None:
+    """τ = 2 is a window and stands among the alternatives: with one interval, not two."""
+    pairs = "\n".join(f"a {i},b {i % 9},{i % 4}" for i in range(60))
+    task = read_task("sts", f"sentence1,sentence2,score\n{pairs}".encode(), "data.csv")
+    calibration = Calibration(tuple(f"the {i} of {i * i}" for i in range(40)), "forty texts")
+    frequencies = tiny_model.frequencies("corpus", task.texts)
+    windows = windows_of_plane(4, tiny_model.d_model)
+    found = sweep(tiny_model, task, "mean", windows, frequencies=frequencies, n_resamples=100,
+                  calibration=calibration)  # fmt: skip
+    rows = {one.name: one for one in found.baselines}
+    assert rows["embedfilter"].corrected == found.tau_2.corrected
+    scored = [
+        one for one in found.baselines if one.score and one.name not in ("raw", "embedfilter")
+    ]
+    assert found.n_compared == len(windows) + len(scored)
+    E = tiny_model.encode(task.texts, "mean")
+    alone = sweep_of(tiny_model, task, "mean", windows, E, n_resamples=100)
+    assert alone.critical < found.critical
+    assert f"corrected for all {found.n_compared} comparisons with raw." in found.sentence
+    # The strip's own window is one more look: as wide as the sweep's.
+    strip = sweep_of(tiny_model, task, "mean", [Window(3, 20, 32)], E, n_resamples=100,
+                     at_least=found.critical).windows[0]  # fmt: skip
+    wide, narrow = (one.high - one.low for one in (strip.corrected, strip.difference))
+    assert wide > narrow
+
+
+def test_a_sweep_of_one_window_has_chosen_nothing() -> None:
+    good = swept(1.0, [Window(2, 6, D)]).sentence
+    assert good.startswith("on all 300 pairs window 2:6 scores ")
+    assert re.search(r"The window is \d+\.\d better than raw \(95 % interval \+\d", good)
+    assert "corrected" not in good, "one window, which is τ = 2: one comparison"
+    assert ", corrected for all 2 comparisons with raw." in swept(1.0, [Window(1, 8, D)]).sentence
+    nothing = swept(1.0, [Window(0, D, D)]).sentence
+    assert nothing.endswith("The window drops nothing.")
+    for said in (good, nothing):
+        assert "chosen" not in said
+        assert "one half" not in said
+
+
+def test_two_verdicts_that_seem_to_differ_are_told_apart() -> None:
+    found = swept(1.0)
+    won, lost = Interval(2.0, 0.5, 3.5), Interval(2.0, -0.5, 4.5)
+    none = tuple(replace(one, corrected=lost) for one in found.windows)
+    other = replace(found, windows=none, best=replace(found.best, difference=won))
+    assert "2.0 better than raw" in other.sentence
+    assert "none of 10 windows is better" in other.sentence
+    assert "Both are true: the first is one comparison, on pairs that had no part" in other.sentence
+    half = replace(found, best=replace(found.best, difference=lost))
+    assert half.sentence.endswith(
+        "Both are true: half of the pairs can show less than all of them."
+    )
+    assert "Both are true" not in found.sentence
 
 
 def test_a_window_without_a_score_spoils_no_other() -> None:
@@ -144,8 +201,15 @@ def test_every_kind_with_its_baselines_from_text_to_json(tiny_model: Model, kind
     said = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert [(w["l"], w["r"]) for w in said["windows"]] == [(w.l, w.r) for w in windows]
     assert said["windows"][0]["score"] == pytest.approx(said["raw"], abs=0.5)
+    refused = kind == "pairs"  # six of either kind: too few for an interval
+    assert (said["no_interval"] is not None) == refused
     for one in said["windows"]:
-        assert one["low"] <= one["score"] <= one["high"]
+        if refused:
+            assert one["low"] is one["high"] is None
+            assert "too few for an interval" in said["sentence"]
+            assert "noise" not in said["sentence"]
+        else:
+            assert one["low"] <= one["score"] <= one["high"]
     assert set(said["baselines"]) == {"raw", "embedfilter", *BASELINES}
     details = {one["name"]: one for one in said["baseline_details"]}
     assert details["whitening"]["calibration"] == "forty texts"

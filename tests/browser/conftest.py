@@ -2,24 +2,23 @@
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
-from embfilter_viz.paths import CACHE_VARIABLE, cache_folder
+from embfilter_viz.system.paths import cache_folder
+from tests.browser.server import Server
 from tests.models.tiny_checkpoints import write_checkpoint
 
-ROOT = Path(__file__).parents[2]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = ("--no-sandbox", "--enable-unsafe-swiftshader", "--disable-background-networking")
+FLAGS = (
+    "--no-sandbox", "--enable-unsafe-swiftshader", "--disable-background-networking",
+    # Whoever else is asked for is not found, without a word to any name server.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -53,74 +52,33 @@ def browser() -> Iterator[Any]:
         chromium.close()
 
 
-def free_port() -> int:
-    """A port nobody listens at."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-def start_server(cache: Path, log: Path) -> tuple[subprocess.Popen[bytes], str]:
-    """``streamlit run app.py`` as the README has it, and its address once it is well."""
-    port = free_port()
-    environment = {
-        **os.environ,
-        CACHE_VARIABLE: str(cache),
-        "STREAMLIT_SERVER_PORT": str(port),
-        "STREAMLIT_SERVER_ADDRESS": "127.0.0.1",
-        "STREAMLIT_SERVER_HEADLESS": "true",
-    }
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "app.py"],
-            cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        assert process.poll() is None, log.read_text()
-        try:
-            address = f"http://127.0.0.1:{port}"
-            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2) as answer:
-                if answer.status == 200:
-                    return process, address
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.05)
-    process.kill()
-    pytest.fail(f"the server did not become well in 60 s: {log.read_text()}")
-
-
-def stop_server(process: subprocess.Popen[bytes]) -> None:
-    """End the server, at the latest after ten seconds."""
-    process.terminate()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache with the user's models and what takes long to find out, but no embeddings."""
-    folder = tmp_path_factory.mktemp("browser") / "cache"
-    (folder / "results").mkdir(parents=True)
-    (folder / "models").symlink_to(cache_folder() / "models")
-    for kind in ("spectrum", "frequencies"):
-        known = cache_folder() / "results" / kind
-        if known.is_dir():
-            shutil.copytree(known, folder / "results" / kind)
+    """A cache with the user's models and what takes long to find out, but no embeddings.
+
+    Where tests run in several processes they share it: what one has had embedded is there for all.
+    """
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    folder = root / "browser-cache"
+    with FileLock(root / "browser-cache.lock"):
+        if not folder.is_dir():
+            (folder / "results").mkdir(parents=True)
+            (folder / "models").symlink_to(cache_folder() / "models")
+            for kind in ("spectrum", "frequencies", "permuted"):
+                known = cache_folder() / "results" / kind
+                if known.is_dir():
+                    shutil.copytree(known, folder / "results" / kind)
     return folder
 
 
 @pytest.fixture(scope="session")
 def server(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the explorer all browser tests share."""
-    log = tmp_path_factory.mktemp("server") / "log.txt"
-    process, address = start_server(cache, log)
-    yield address
-    stop_server(process)
-    said = log.read_text()
-    assert "Traceback" not in said, said
+    server = Server(cache, tmp_path_factory.mktemp("server"))
+    yield server.address
+    server.stop()
 
 
 @pytest.fixture
@@ -160,11 +118,5 @@ def embedded(browser: Any, server: str) -> None:
     from tests.browser.visit import Visit
 
     context = browser.new_context()
-    page = Visit(context, server).open("geometry")
-    button = page.page.get_by_role("button", name="Embed 320")
-    maps = page.key("map_chart").locator(".chart[data-drawn]")
-    button.or_(maps).first.wait_for()
-    if button.count():
-        button.click()
-    maps.wait_for()
+    Visit(context, server).open("geometry").work("Embed 320", "map_chart")
     context.close()

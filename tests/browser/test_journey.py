@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+from tests.browser.server import Server
+
 TEXT = "Volcanoes & earthquakes: 100 % of “them”?"
 
 
 def test_the_journey(visit: Any, tiny_folder: Path, embedded: None) -> None:
-    reader = visit()
+    reader = visit("?prompt=prompteol")  # under which the demo texts are embedded
     # Another model by its folder, and back.
     picker = reader.key("model").locator("input")
     picker.click()
@@ -27,24 +29,32 @@ def test_the_journey(visit: Any, tiny_folder: Path, embedded: None) -> None:
     reader.complete()
     assert reader.alerts == []
 
-    # A sentence changes the tokens.
-    tokens = reader.sent("start_ranks")
-    reader.type_text(TEXT)
-    tokens = reader.await_other("start_ranks", tokens)
-
-    # τ, by the keyboard.
-    isotropy = reader.sent("start_anisotropy")
-    reader.key("tau_slider").locator("input[type=range]").focus()
-    reader.page.keyboard.press("ArrowRight")
-    tokens = reader.await_other("start_ranks", tokens)
-    isotropy = reader.await_other("start_anisotropy", isotropy)
-    assert reader.window == "173:403"  # τ = 2.5
+    # A sentence changes what the two share, and goes along to the page that looks at it closely.
+    shown = reader.sent("start_alike")
+    field = reader.key("second_text").locator("textarea")
+    field.fill(TEXT)
+    field.press("Control+Enter")
+    reader.await_other("start_alike", shown)
 
     # A handle of the strip, by the mouse.
     window = reader.drag_handle("l", -60)
-    reader.await_window(window, "start_spectrum", "start_ranks", "start_anisotropy")
-    assert reader.sent("start_ranks") != tokens
-    assert reader.sent("start_anisotropy") != isotropy
+    reader.await_window(window, "start_alike", "start_anatomy", "start_worth")
+    reader.go("Two texts")
+    reader.await_value("second_text", TEXT)
+    assert reader.window == window
+
+    # τ, by the keyboard.
+    reader.go("Filter and lens")
+    tokens = reader.sent("ranks_chart")
+    reader.page.locator(".window-tau input").focus()
+    reader.page.keyboard.press("ArrowRight")
+    reader.await_other("ranks_chart", tokens)
+    reader.type_text(TEXT)
+    reader.await_value("text", TEXT)
+    reader.complete()
+    reader.go("Spectrum")
+    window = reader.drag_handle("l", -60)
+    reader.await_window(window, "spectrum_chart")
 
     # Everything goes along to the other pages.
     reader.go("Filter and lens")
@@ -52,7 +62,7 @@ def test_the_journey(visit: Any, tiny_folder: Path, embedded: None) -> None:
     reader.await_value("text", TEXT)
     lens = reader.download("ranks_chart", "csv")
     window = reader.move_handle("r", "PageDown")
-    reader.await_window(window, "ranks_chart", "layers_chart")
+    reader.await_window(window, "ranks_chart", "layers_chart_filtered")
     assert reader.download("ranks_chart", "csv") != lens
     lens = reader.download("ranks_chart", "csv")
 
@@ -131,11 +141,9 @@ def test_umap_is_laid_out_on_demand_and_found_again_by_the_link(visit: Any, embe
 def test_the_first_visitor_of_a_server_may_come_by_any_link(
     browser: Any, cache: Path, tmp_path: Path, visit: Any
 ) -> None:
-    from tests.browser.conftest import start_server, stop_server
-
-    process, address = start_server(cache, tmp_path / "log.txt")
+    server = Server(cache, tmp_path, address=None)
     try:
-        reader = visit("geometry?window=72:504&prompt=mean", at=address)
+        reader = visit("geometry?window=72:504&prompt=mean", at=server.address)
         assert reader.window == "72:504"
         assert reader.page.locator("h1").inner_text() == "Geometry"
         assert reader.key("model").is_visible()
@@ -145,5 +153,4 @@ def test_the_first_visitor_of_a_server_may_come_by_any_link(
         assert reader.window == "72:504"
         reader.well()
     finally:
-        stop_server(process)
-    assert "Traceback" not in (tmp_path / "log.txt").read_text()
+        server.stop()

@@ -1,15 +1,17 @@
-"""Both themes can be read, both widths used."""
+"""Both themes can be read by everybody, both widths used."""
 
 import re
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 NAMES = (
-    *("Start", "Spectrum", "Average token", "Filter and lens", "Geometry"),
-    *("Window laboratory", "Compare"),
+    *("Start", "Lesson", "Words", "Spectrum", "Average token", "Filter and lens", "Two texts"),
+    *("Geometry", "Window laboratory", "Claims", "Compare"),
 )
-WITHOUT_AXES = ("Filter and lens", "Compare")
+# Their figures show no axis, or come only once they are asked for.
+WITHOUT_AXES = (*("Filter and lens", "Window laboratory", "Claims", "Compare", "Lesson", "Words"),)
 
 # Colours of words and of what is behind them, as the reader gets them: the page, or an opaque
 # button.
@@ -34,7 +36,8 @@ COLOURS = """() => {
 
 def luminance(colour: str) -> float:
     """Relative luminance, 0 to 1 (WCAG 2.2)."""
-    parts = [float(n) / 255 for n in re.findall(r"[\d.]+", colour)[:3]]
+    whole = 1 if colour.startswith("color(srgb") else 255
+    parts = [float(n) / whole for n in re.findall(r"[\d.]+", colour)[:3]]
     linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
@@ -47,23 +50,29 @@ def contrast(one: str, other: str) -> float:
 
 def test_contrast_of_known_colours() -> None:
     assert contrast("rgb(0, 0, 0)", "rgb(255, 255, 255)") == pytest.approx(21)
+    assert contrast("color(srgb 0 0 0)", "color(srgb 1 1 1)") == pytest.approx(21)
     assert contrast("rgb(119, 119, 119)", "rgb(255, 255, 255)") == pytest.approx(4.48, abs=0.01)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_words_can_be_read(scheme: str, visit: Any, embedded: None) -> None:
-    reader = visit(scheme=scheme)
+def words_can_be_read(reader: Any, name: str, scheme: str) -> None:
+    """Every word of the page that is open stands out from what is behind it."""
+    if name not in WITHOUT_AXES:
+        reader.page.wait_for_selector(".plot .xtick text")
+    seen = reader.page.evaluate(COLOURS)
+    assert (luminance(seen["back"]) < 0.5) == (scheme == "dark")
+    kinds = {selector for selector, _, _ in seen["words"]}
+    assert {"h1", ".strip .words span"} <= kinds
+    for selector, colour, behind in seen["words"]:
+        assert contrast(colour, behind) >= 4.5, f"{name}: {selector} {colour} on {behind}"
+    barriers = "\n".join(reader.barriers)
+    assert not barriers, f"{name}, {scheme}: {barriers}"
+
+
+def test_every_page_can_be_read_in_the_dark(visit: Any, embedded: None) -> None:
+    reader = visit("?prompt=prompteol", scheme="dark")  # under which the texts are embedded
     for name in NAMES:
         reader.go(name)
-        if name not in WITHOUT_AXES:
-            reader.page.wait_for_selector(".plot .xtick text")
-        seen = reader.page.evaluate(COLOURS)
-        assert (luminance(seen["back"]) < 0.5) == (scheme == "dark")
-        kinds = {selector for selector, _, _ in seen["words"]}
-        assert {"h1", ".strip .words span"} <= kinds
-        for selector, colour, behind in seen["words"]:
-            least = 3.0 if "strip" in selector else 4.5  # the strip's words repeat its drawing
-            assert contrast(colour, behind) >= least, f"{name}: {selector} {colour} on {behind}"
+        words_can_be_read(reader, name, "dark")
     reader.well()
 
 
@@ -91,16 +100,38 @@ REACH = """() => {
 }"""
 
 
-def test_nothing_hangs_over_the_edge(visit: Any, embedded: None) -> None:
-    reader = visit()
+def nothing_hangs_over_the_edge(reader: Any, width: int) -> None:
+    """The page that is open fits into a window of that width, with figures wide enough to read."""
+    reader.page.set_viewport_size({"width": width, "height": 900})
+    reader.page.wait_for_function(f"innerWidth === {width}")
+    reader.page.wait_for_function(
+        f"(() => {{ const [d, m, w] = ({REACH})(); return d <= 0 && m <= 0 && w > 200; }})()"
+    )
+
+
+def the_keyboard_moves_the_strip(reader: Any) -> None:
+    """The strip's left handle takes a key, on the page that is open, and says where it is."""
+    handle = reader.page.locator(".grip-l")
+    assert handle.get_attribute("role") == "slider"
+    assert handle.get_attribute("aria-label")
+    window = reader.move_handle("l", "PageUp")
+    assert handle.get_attribute("aria-valuenow") == window.split(":")[0]
+    reader.await_typed(window)
+    reader.complete()
+
+
+def test_every_page_can_be_read_by_day_fits_and_is_moved_by_the_keyboard(
+    visit: Any, embedded: None
+) -> None:
+    # Room for a move on each page, and the prompt under which the texts are embedded.
+    reader = visit("?prompt=prompteol&window=10:432")
     for name in NAMES:
-        reader.page.set_viewport_size({"width": 1280, "height": 900})
         reader.go(name)
+        words_can_be_read(reader, name, "light")
         for width in (1280, 800):
-            reader.page.set_viewport_size({"width": width, "height": 900})
-            reader.page.wait_for_function(f"innerWidth === {width}")
-            reader.page.wait_for_function(f"(() => {{ const [d, m, w] = ({REACH})();"
-                                          " return d <= 0 && m <= 0 && w > 200; })()")  # fmt: skip
+            nothing_hangs_over_the_edge(reader, width)
+        reader.page.set_viewport_size({"width": 1280, "height": 900})
+        the_keyboard_moves_the_strip(reader)
     reader.well()
 
 
@@ -123,22 +154,6 @@ def test_navigation_and_model_picker_are_within_reach(width: int, visit: Any) ->
     reader.well()
 
 
-def test_the_keyboard_reaches_the_strip_on_every_page(visit: Any) -> None:
-    reader = visit()
-    for name in NAMES:
-        reader.go(name)
-        handle = reader.page.locator(".grip-l")
-        assert handle.get_attribute("role") == "slider"
-        assert handle.get_attribute("aria-label")
-        window = reader.move_handle("l", "PageUp")
-        assert handle.get_attribute("aria-valuenow") == window.split(":")[0]
-        reader.page.wait_for_function(
-            "(w) => document.querySelector('.st-key-window input').value === w", arg=window
-        )
-        reader.complete()
-    reader.well()
-
-
 # Follow a link and, while the page changes, move the handle that is there by the keyboard.
 MOVE_ON_THE_WAY = """async ([name, wait]) => {
   [...document.querySelectorAll("a")].find((a) => a.innerText.includes(name)).click();
@@ -150,13 +165,13 @@ MOVE_ON_THE_WAY = """async ([name, wait]) => {
 }"""
 
 
-@pytest.mark.parametrize("wait", [0, 20, 60, 150])
-def test_a_move_made_while_the_page_changes_is_kept(wait: int, visit: Any) -> None:
+def test_a_move_made_while_the_page_changes_is_kept(visit: Any) -> None:
     reader = visit()
-    for name in ("Spectrum", "Average token", "Start"):
+    pages = ("Spectrum", "Average token", "Compare")
+    for name, wait in [(name, wait) for wait in (0, 20, 60, 150) for name in pages]:
         window = reader.page.evaluate(MOVE_ON_THE_WAY, [name, wait])
         reader.arrive(name)
-        reader.await_value("window", window)
+        reader.await_typed(window)
         reader.page.wait_for_function(
             "(w) => document.querySelector('.strip .keep')?.textContent.includes(`kept ${w} `)",
             arg=window,
@@ -172,7 +187,7 @@ def test_a_move_that_gets_lost_on_its_way_is_sent_again(visit: Any) -> None:
         server = socket.connect_to_server()
 
         def forward(message: Any) -> None:
-            if not lost and b"#1" in message and b"strip_" in message:
+            if not lost and b'"number":1,' in message:
                 lost.append(message)
             else:
                 server.send(message)
@@ -182,7 +197,37 @@ def test_a_move_that_gets_lost_on_its_way_is_sent_again(visit: Any) -> None:
     reader.page.route_web_socket("**/_stcore/stream", lossy)
     reader.open()
     window = reader.move_handle("l", "PageUp")
-    reader.await_value("window", window)
+    reader.await_typed(window)
     assert len(lost) == 1
     assert reader.window == window
+    reader.well()
+
+
+HEADINGS = """() => [...document.querySelectorAll("h1, h2, h3, h4, h5, h6")]
+  .filter((h) => h.getClientRects().length)
+  .map((h) => [Number(h.tagName[1]), h.innerText.trim()])"""
+
+
+# Role, name and words of every chart, as a screen reader gets them.
+CHARTS = """() => [...document.querySelectorAll(".chart .plot")].map((p) => [
+  ...["role", "aria-label"].map((name) => p.getAttribute(name)),
+  document.getElementById(p.getAttribute("aria-describedby")).textContent])"""
+
+
+def test_titles_headings_and_names_of_charts_on_every_page(visit: Any, embedded: None) -> None:
+    reader = visit("?prompt=prompteol")
+    for name in NAMES:
+        reader.go(name)
+        reader.page.wait_for_function(
+            "(title) => document.title === title", arg=f"{name} · EmbedFilter explorer"
+        )
+        levels = [level for level, _ in reader.page.evaluate(HEADINGS)]
+        assert levels[0] == 1
+        assert levels.count(1) == 1, f"{name}: {levels}"
+        for before, after in pairwise(levels):
+            assert after <= before + 1, f"{name}: {reader.page.evaluate(HEADINGS)}"
+        for role, label, words in reader.page.evaluate(CHARTS):
+            assert role in ("figure", "application")
+            assert len(label) > 5, f"{name}: {label}"
+            assert len(words) > 20, f"{name}: {label}: {words}"
     reader.well()

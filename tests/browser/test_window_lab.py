@@ -8,10 +8,8 @@ def test_a_cell_goes_to_the_strip_and_what_was_tried_is_found_again(
     visit: Any, tiny_folder: Path
 ) -> None:
     reader = visit(f"window_lab?model={tiny_folder}")
-    reader.page.get_by_role("button", name="Score 210 windows").click()
-    reader.page.wait_for_selector(".st-key-sweep_chart .chart[data-drawn]")
-    reader.complete()
-    # The cell of l = 3 dropped head and 8 dropped tail, where no mark lies.
+    reader.work("Score 210 windows", "sweep_chart")
+    # The cell of l = 3 dropped at the strong end and 8 at the weak one, where no mark lies.
     x, y, window = reader.plot(
         "sweep_chart",
         """(() => {
@@ -28,6 +26,28 @@ def test_a_cell_goes_to_the_strip_and_what_was_tried_is_found_again(
     reader.page.wait_for_selector(".st-key-sweep_chart .hoverlayer .hovertext")
     reader.page.mouse.click(x, y)
     reader.await_window(window, "sweep_chart")
+    assert reader.window == window
+    # By keys: up drops more of the weak end, right more of the strong one; Enter uses the cell.
+    plane = reader.key("sweep_chart").locator(".plot")
+    plane.focus()
+    left, right = map(int, window.split(":"))
+    for key in ("ArrowUp", "ArrowRight", "ArrowRight"):
+        plane.press(key)
+    said = reader.key("sweep_chart").locator(".unseen[role=status]").inner_text()
+    assert reader.window == window, "walking moves nothing yet"
+    walked = said.removeprefix("Window ").split(",")[0]
+    to_left, to_right = map(int, walked.split(":"))
+    assert to_left > left
+    assert to_right < right
+    plane.press("Enter")
+    reader.await_window(walked, "sweep_chart")
+    assert reader.window == walked
+    window = walked
+    for _ in range(40):  # as far as there are windows, and no further
+        plane.press("ArrowRight")
+    said = reader.key("sweep_chart").locator(".unseen[role=status]").inner_text()
+    assert said.removeprefix("Window ").split(",")[0].endswith(f":{to_right}")
+    assert said != f"Window {walked}"
     assert reader.window == window
     reader.page.get_by_role("button", name="Keep the strip's window").click()
     reader.go("Compare")
@@ -47,6 +67,20 @@ def test_a_cell_goes_to_the_strip_and_what_was_tried_is_found_again(
     again.page.get_by_role("button", name="Score both").click()
     again.page.wait_for_selector(".st-key-comparison_chart .chart[data-drawn]")
     again.page.get_by_role("button", name="Forget all").click()
-    again.page.get_by_text("Nothing yet.").wait_for()
+    again.page.get_by_text("Nothing is kept yet.").wait_for()
     assert again.page.evaluate("localStorage['embfilter-viz runs']") == "[]"
     again.well()
+
+
+def test_methods_are_ranked_and_one_is_looked_at(visit: Any, tiny_folder: Path) -> None:
+    reader = visit(f"window_lab?model={tiny_folder}")
+    reader.work("Rank 25 methods", "leaderboard_chart")
+    names = "[...new Set(p._fullData.map((t) => t.y[0]))].length"
+    assert reader.plot("leaderboard_chart", names) == 26, "the methods and raw"
+    box = reader.page.locator(".st-key-method input")
+    box.click()
+    box.fill("reweighting-window")
+    box.press("Enter")
+    reader.page.wait_for_selector(".st-key-weights_chart .chart[data-drawn]")
+    assert reader.plot("weights_chart", "p._fullData[0].y.length") == 32
+    reader.well()

@@ -6,6 +6,7 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Download, Locator, Page, TimeoutError
 
 READY = (
@@ -31,7 +32,7 @@ COMPLETE = """(ready) => {
 # What each figure shows, whether it is being drawn, and why it was not.
 FIGURES = """() => [...document.querySelectorAll(".chart")].map((c) => [
   c.dataset.stamp, c.dataset.drawn, c.state?.busy, c.state?.data.stamp, c.state?.drawn?.stamp,
-  c.querySelector(".wait")?.textContent, JSON.stringify(window.embfilterMoves)])"""
+  c.querySelector(".wait")?.textContent, JSON.stringify(window.embfilterWindow)])"""
 
 
 class Visit:
@@ -47,7 +48,7 @@ class Visit:
         self.page.on("dialog", self._dialog)
         self.page.on("requestfailed", self._failed)
         self.page.on("response", self._answered)
-        self.page.on("request", self._asked)
+        context.on("request", self._asked)  # of this page and of any window it opens
 
     def _heard(self, message: Any) -> None:
         where = urlsplit(message.location.get("url", "")).path
@@ -97,13 +98,25 @@ class Visit:
 
     def _title(self, name: str) -> Locator:
         return self.page.locator(
-            "h1", has_text="What a language model" if name == "Start" else name
+            "h1",
+            has_text={"Start": "Why do two unrelated", "Lesson": "A lesson in"}.get(name, name),
         )
 
     def well(self) -> None:
         """Nothing failed so far, in the page or in the browser's log."""
         assert self.troubles == [], self.troubles
         assert self.page.locator("[data-testid=stException]").count() == 0
+
+    @property
+    def barriers(self) -> list[str]:
+        """What axe-core calls serious or critical: the rule, what breaks it and how."""
+        found = Axe().run(self.page, options={"resultTypes": ["violations"]}).response
+        return [
+            f"{one['help']}: {node['html'][:160]} {node['failureSummary']}"
+            for one in found["violations"]
+            for node in one["nodes"]
+            if node["impact"] in ("serious", "critical")
+        ]
 
     @property
     def alerts(self) -> list[str]:
@@ -119,6 +132,17 @@ class Visit:
         """The window as the strip says it, ``l:r``."""
         said = self.page.locator(".strip .keep").inner_text()
         return said.removeprefix("kept ").split(" ")[0]
+
+    @property
+    def typed(self) -> Locator:
+        """The field of the window."""
+        return self.page.locator(".window-typed input")
+
+    def await_typed(self, words: str) -> None:
+        """Wait until the window's field shows ``words``."""
+        self.page.wait_for_function(
+            "(words) => document.querySelector('.window-typed input')?.value === words", arg=words
+        )
 
     def await_value(self, key: str, value: str) -> None:
         """Wait until a widget shows ``value``: the field is there before what it holds is."""
@@ -179,6 +203,16 @@ class Visit:
         field.fill(text)
         field.press("Control+Enter")
 
+    def work(self, button: str, figure: str) -> None:
+        """Press the button that has a figure computed, unless another reader has had it done."""
+        pressed = self.page.get_by_role("button", name=button)
+        shown = self.key(figure).locator(".chart[data-drawn]")
+        pressed.or_(shown).first.wait_for()
+        if pressed.count():
+            pressed.click()
+        shown.wait_for(timeout=300_000)  # work, not an answer: as long as the machine takes for it
+        self.complete()
+
     def sent(self, key: str) -> dict[str, Any] | None:
         """The figure the server sent last, as Plotly takes it; None while there is none."""
         given = self.page.evaluate(
@@ -212,5 +246,6 @@ class Visit:
         with self.page.expect_download(timeout=PATIENCE) as caught:
             self.key(key).locator(f".save-{kind}").click()
         saved: Download = caught.value
-        assert saved.suggested_filename.endswith(f".{kind}")
+        # The name says the model and the prompt, and the window where there is one.
+        assert re.search(rf"-[\w.]+-\w+(-\d+-\d+)?\.{kind}$", saved.suggested_filename)
         return saved.path().read_bytes()

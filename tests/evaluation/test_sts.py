@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from embfilter_viz.errors import InputError
-from embfilter_viz.evaluation.sts import pair_cosines, sts_spearman
+from embfilter_viz.evaluation.pair_classification import PairTask
+from embfilter_viz.evaluation.sts import StsTask
 
 
 def ranks(values):
@@ -19,89 +20,72 @@ def pairs():
     noise = rng.uniform(0, 3, 120)
     E2 = E1 + noise[:, None] * rng.normal(size=(120, 6))
     scores = np.round(5 - noise + rng.normal(0, 0.7, 120))  # rounded: full of ties
-    return E1, E2, scores
+    return np.concatenate([E1, E2]), scores
+
+
+def task_of(scores, shared=False):
+    n = len(scores)
+    return StsTask.of_pairs(
+        [("one" if shared else f"a{i}", f"b{i}") for i in range(n)], scores, "by hand"
+    )
+
+
+def in_order(task, E):
+    """The rows of E by the places of the task's texts."""
+    n = task.n_units
+    found = np.empty_like(E)
+    found[task.first], found[task.second] = E[:n], E[n:]
+    return found
 
 
 def test_equals_the_definition(pairs):
-    E1, E2, scores = pairs
-    cosines = np.array([a @ b / np.sqrt((a @ a) * (b @ b)) for a, b in zip(E1, E2, strict=True)])
-    np.testing.assert_allclose(pair_cosines(E1, E2), cosines, atol=1e-14)
+    E, scores = pairs
+    task = task_of(scores)
+    cosines = np.array(
+        [a @ b / np.sqrt((a @ a) * (b @ b)) for a, b in zip(E[:120], E[120:], strict=True)]
+    )
+    rows = in_order(task, E)
+    np.testing.assert_allclose(task.outcomes(rows), cosines, atol=1e-9)
     expected = 100 * np.corrcoef(ranks(cosines), ranks(scores))[0, 1]
-    found = sts_spearman(E1, E2, scores)
-    assert found.value == pytest.approx(expected)
-    assert 30 < found.low < found.value < found.high < 70
+    assert task.score(rows) == pytest.approx(expected)
+    # Only the order of scores matters.
+    assert task_of(np.exp(scores)).score(rows) == pytest.approx(expected)
+    assert task_of(-scores).score(rows) == pytest.approx(-expected)
 
 
-def test_only_the_order_of_scores_matters(pairs):
-    E1, E2, scores = pairs
-    found = sts_spearman(E1, E2, scores)
-    assert sts_spearman(E1 * 7, E2, np.exp(scores)) == found
-    turned = sts_spearman(E1, E2, -scores)
-    assert turned.value == pytest.approx(-found.value)
-    assert turned.low == pytest.approx(-found.high)
+def test_two_grades_of_too_few_pairs_have_no_interval_and_it_is_said_why():
+    for low, refused in ((9, True), (10, False)):
+        task = task_of([0.0] * low + [1.0] * 15)
+        how = task.resamples(count=20)
+        assert (how.refusal is not None) == refused
+        assert how.drawn == 2 * low
+    assert task_of([0.0] * 9 + [1.0] * 15).resamples().refusal == (
+        "of 24 pairs only 9 have one of the two grades, too few for an interval: 10 of either are "
+        "needed"
+    )
+    # The half that reports has half as many.
+    task = task_of([0.0, 1.0] * 15)
+    assert task.resamples().refusal is None
+    assert task.resamples(~task.chooses).refusal is not None
+    # Three grades order enough.
+    assert task_of([0.0, 1.0, 2.0] * 4).resamples().refusal is None
+    same = PairTask.of_pairs(
+        [(f"a{i}", f"b{i}") for i in range(19)], [True, False] * 9 + [True], "x"
+    )
+    assert same.resamples().refusal is not None
 
 
-def test_the_interval_is_that_of_resampled_pairs(pairs):
-    E1, E2, scores = pairs
-    cosines = pair_cosines(E1, E2)
-    rng = np.random.default_rng(4)
-    drawn = rng.integers(0, 120, size=(300, 120))
-    values = [100 * np.corrcoef(ranks(cosines[d]), ranks(scores[d]))[0, 1] for d in drawn]
-    found = sts_spearman(E1, E2, scores, n_resamples=300, confidence=0.9, seed=4)
-    assert found.low == pytest.approx(np.quantile(values, 0.05))
-    assert found.high == pytest.approx(np.quantile(values, 0.95))
+def test_texts_of_many_pairs_are_told_of():
+    assert task_of(np.arange(12.0), shared=True).notes == (
+        "1 text occurs in 10 pairs or more: intervals draw them with all their pairs, the other "
+        "pairs singly. Both halves of the pairs hold such a text, so the reporting half is not "
+        "quite new.",
+    )
+    assert task_of(np.arange(12.0)).notes == ()
 
 
-def test_the_interval_covers():
-    """200 samples of 150 pairs from one population, against its correlation."""
-    rng = np.random.default_rng(5)
-
-    def draw(n):
-        angle = rng.uniform(0.1, 3, n)
-        E2 = np.column_stack([np.cos(angle), np.sin(angle)])
-        return np.tile([1.0, 0], (n, 1)), E2, -angle + rng.normal(0, 1, n)
-
-    truth = sts_spearman(*draw(100_000), n_resamples=1).value
-    found = [sts_spearman(*draw(150), n_resamples=300, seed=i) for i in range(200)]
-    covered = np.mean([one.low <= truth <= one.high for one in found])
-    assert 0.91 <= covered <= 0.99
-
-
-def test_one_seed_one_result(pairs):
-    assert sts_spearman(*pairs, seed=1) == sts_spearman(*pairs, seed=1)
-    assert sts_spearman(*pairs, seed=1).low != sts_spearman(*pairs, seed=2).low
-
-
-def test_three_pairs_are_enough_to_order():
-    E2 = np.array([[1.0, 0.1], [1, 1], [0, 1]])
-    found = sts_spearman(np.tile([1.0, 0], (3, 1)), E2, np.array([3, 2, 1]))
-    assert (found.value, found.low, found.high) == (pytest.approx(100),) * 3
-
-
-@pytest.mark.parametrize(
-    ("scores", "rule"),
-    [
-        ([2.0] * 4, "scores: all are 2"),
-        ([1, 2, np.nan, 4], "pair 2 has nan"),
-        (["a", "b", "c", "d"], "must be numbers"),
-        ([1, 2, 3], "give one score a pair"),
-    ],
-)
-def test_scores_that_order_nothing_are_refused(scores, rule):
-    E = np.random.default_rng(0).normal(size=(4, 3))
-    with pytest.raises(InputError, match=rule) as caught:
-        sts_spearman(E, E[::-1] + 1, np.array(scores))
-    assert "\n" not in str(caught.value)
-
-
-def test_embeddings_that_order_nothing_are_refused():
-    E = np.random.default_rng(0).normal(size=(4, 3))
-    scores = np.arange(4.0)
-    with pytest.raises(InputError, match="cosines: all are 1"):
-        sts_spearman(np.ones((4, 1)), np.ones((4, 1)), scores)
-    with pytest.raises(InputError, match="at least 3"):
-        sts_spearman(E[:2], E[1:3], scores[:2])
-    with pytest.raises(InputError, match="two rows for each pair"):
-        sts_spearman(E, E[:3], scores)
-    with pytest.raises(InputError, match="second sentences: row 0 is zero"):
-        sts_spearman(E, E * np.array([0, 1, 1, 1])[:, None], scores)
+def test_scores_that_order_nothing_are_refused():
+    with pytest.raises(InputError, match="all of the 12 scores are 2"):
+        task_of([2.0] * 12)
+    with pytest.raises(InputError, match="at least 10 pairs"):
+        task_of([1.0, 2.0, 3.0])

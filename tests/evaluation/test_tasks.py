@@ -8,7 +8,7 @@ from embfilter_viz.evaluation.classification import ClassificationTask
 from embfilter_viz.evaluation.clustering import ClusteringTask
 from embfilter_viz.evaluation.pair_classification import PairTask
 from embfilter_viz.evaluation.retrieval import RetrievalTask
-from embfilter_viz.evaluation.sts import StsTask, sts_spearman
+from embfilter_viz.evaluation.sts import StsTask
 from embfilter_viz.evaluation.task import Task, halves
 from embfilter_viz.evaluation.tasks import KINDS, demo_task, read_task
 from embfilter_viz.spectral.windows import Window
@@ -41,14 +41,6 @@ def test_windows_of_one_rotation_are_the_windows_taken_singly(kind: str) -> None
     assert len(set(together)) > 1
     low, high = task.bounds
     assert ((low <= together) & (together <= high)).all()
-
-
-def test_sts_scores_as_the_function_of_that_name_does() -> None:
-    task = task_of("sts")
-    assert isinstance(task, StsTask)
-    E = np.random.default_rng(1).normal(size=(len(task.texts), 12))
-    expected = sts_spearman(E[task.first], E[task.second], task.grades, n_resamples=1).value
-    assert task.score(E) == pytest.approx(expected)
 
 
 def test_labels_that_embeddings_show_are_found_and_others_are_not() -> None:

@@ -10,12 +10,16 @@ import torch
 from tokenizers import Tokenizer
 
 from embfilter_viz import open_model
+from embfilter_viz.analyses.calibration import Calibration
+from embfilter_viz.analyses.methods import Parts
 from embfilter_viz.errors import Cancelled, InputError
 from embfilter_viz.export.model_folder import LEAST_COSINE, MODULES, save_model_folder
 from embfilter_viz.export.places import written_folder
+from embfilter_viz.export.refinement import refinement
 from embfilter_viz.model import Model
 from embfilter_viz.spectral.filters import EmbedFilter
 from embfilter_viz.spectral.windows import Window
+from tests.models.tiny_adapters import adapter_on
 from tests.models.tiny_checkpoints import (
     build_model,
     byte_level_tokenizer,
@@ -23,6 +27,7 @@ from tests.models.tiny_checkpoints import (
     save,
     sentencepiece_tokenizer,
 )
+from tests.models.tiny_embedders import QUERY, embedder, lender
 
 __all__ = ["one_thread"]
 
@@ -92,10 +97,77 @@ def test_sentence_transformers_gives_our_vectors(
     assert len(modules) == len(MODULES)
 
 
+@pytest.mark.parametrize("name", ["mean-subtraction", "window+mean-projection", "reweighting"])
+def test_a_method_travels_as_one_affine_map(name: str, tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    model = tiny_of(tmp_path, "llama", with_bos)
+    texts = [f"the cat {i} sat on {i * i} mats" for i in range(40)]
+    learnt_from = None if name == "reweighting" else Calibration(tuple(texts), "forty texts")
+    taken = refinement(
+        model, name, WINDOW, prompt="mean", calibration=learnt_from,
+        frequencies=model.frequencies("corpus", texts),
+    )  # fmt: skip
+    made = save_model_folder(tmp_path / "out", model, taken, prompt="mean")
+    assert made.check.cosine is not None
+    assert made.check.cosine >= LEAST_COSINE
+    opened = SentenceTransformer(str(made.path), device="cpu", trust_remote_code=False)
+    theirs = opened.encode(TEXTS, batch_size=3, show_progress_bar=False)
+    E, C = model.encode(TEXTS, "mean").astype(float), model.encode(texts, "mean").astype(float)
+    mean, V = C.mean(axis=0), model.spectrum.V[:, WINDOW.kept].astype(float)
+    if name == "mean-subtraction":
+        expected = E - mean
+    elif name == "window+mean-projection":
+        unit = mean @ V / np.linalg.norm(mean @ V)
+        expected = E @ V - np.outer(E @ V @ unit, unit)
+    else:
+        parts = Parts(model, WINDOW, frequencies=model.frequencies("corpus", texts))
+        expected = E @ model.centred_spectrum.V * parts.reweighting().weights_
+    np.testing.assert_allclose(theirs, expected, atol=1e-4 * np.abs(expected).max())
+    bias = json.loads((made.path / "2_Dense" / "config.json").read_text())["bias"]
+    assert bias == (name == "mean-subtraction")
+    card = json.loads((made.path / "embfilter.json").read_text())
+    assert card["method"] == name
+    assert card["calibration"] == ("" if name == "reweighting" else "forty texts")
+    readme = (made.path / "README.md").read_text()
+    assert f"| Method | {name}: " in readme
+    assert "the last module holds the method as one affine map" in readme
+
+
 def test_a_model_open_in_a_lower_precision_is_refused_first(tmp_path: Path) -> None:
     folder = save(build_model("llama"), tmp_path / "llama", byte_level_tokenizer()).folder
     with pytest.raises(InputError, match=r"open in bfloat16, .*: open the model in float32"):
         save_model_folder(tmp_path / "out", open_model(str(folder), dtype="bfloat16"), WINDOW)
+    assert list(tmp_path.glob("*out*")) == []
+
+
+@pytest.mark.parametrize("pooling", ["lasttoken", "mean"])
+def test_an_embedder_keeps_its_own_way_of_reading(pooling: str, tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Normalize
+
+    asked = {"prompts": {"query": QUERY}, "default_prompt_name": "query", "pooling": pooling}
+    source = embedder(tmp_path, include_prompt=pooling != "mean", more=(Normalize(),), **asked)
+    model = open_model(str(source), head_from=lender(tmp_path))
+    made = save_model_folder(tmp_path / "out", model, WINDOW, prompt="published")
+    assert made.check.cosine is not None
+    assert made.check.cosine >= LEAST_COSINE
+    theirs = SentenceTransformer(str(made.path), device="cpu").encode(TEXTS)
+    own = SentenceTransformer(str(source), device="cpu").encode(TEXTS)
+    V = model.spectrum.V[:, WINDOW.kept]
+    np.testing.assert_allclose(theirs, own @ V, atol=1e-5)
+    card = json.loads((made.path / "embfilter.json").read_text())
+    assert (card["prompt"], card["head_from"]) == ("published", "lender")
+    readme = (made.path / "README.md").read_text()
+    assert "as its makers have it: “Instruct: find the cat" in readme
+    assert "| Head lent by | lender |" in readme
+
+
+def test_an_adapter_is_not_exported_without_what_it_changes(tmp_path: Path) -> None:
+    base = save(build_model("llama"), tmp_path / "base", byte_level_tokenizer()).folder
+    model = open_model(str(adapter_on(base, tmp_path / "adapter")))
+    with pytest.raises(InputError, match="would hold its base without it"):
+        save_model_folder(tmp_path / "out", model, WINDOW)
     assert list(tmp_path.glob("*out*")) == []
 
 
@@ -116,10 +188,10 @@ def test_a_folder_whose_vectors_differ_is_not_handed_out(
 ) -> None:
     from embfilter_viz.export import model_folder
 
-    wrong = EmbedFilter(tiny_model.spectrum, window=Window(2, 19, 32)).projection_
+    wrong = EmbedFilter(tiny_model.spectrum, window=Window(2, 19, 32)).affine()
     right = model_folder._write_modules
     monkeypatch.setattr(
-        model_folder, "_write_modules", lambda a, b, c, V, d: right(a, b, c, wrong, d)
+        model_folder, "_write_modules", lambda a, b, c, map, d: right(a, b, c, wrong, d)
     )
     with pytest.raises(InputError, match="gives other vectors than ours"):
         save_model_folder(tmp_path / "out", tiny_model, WINDOW)

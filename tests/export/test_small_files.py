@@ -9,12 +9,16 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from embfilter_viz import EmbedFilter, load_filter, open_model
+from embfilter_viz.analyses.calibration import Calibration
+from embfilter_viz.analyses.methods import METHODS, Parts, fitted
 from embfilter_viz.errors import InputError
 from embfilter_viz.export.filter_file import save_filter
 from embfilter_viz.export.index_transform import faiss_transform, save_faiss
 from embfilter_viz.export.numpy_lines import save_numpy
 from embfilter_viz.export.provenance import check_of, projection, provenance
+from embfilter_viz.export.refinement import Refinement, refinement
 from embfilter_viz.model import Model
+from embfilter_viz.spectral.affine import AffineMap
 from embfilter_viz.spectral.windows import Window
 from tests.models.tiny_checkpoints import D_MODEL, one_thread, write_checkpoint
 
@@ -89,7 +93,7 @@ def flip(content: bytes) -> bytes:
         (lambda content: b"\x80\x04 no such thing", "damaged, or no safetensors file"),
         (lambda content: b"", "damaged, or no safetensors file"),
         (
-            lambda content: content.replace(b'"format_version":"1"', b'"format_version":"2"'),
+            lambda content: content.replace(b'"format_version":"1"', b'"format_version":"3"'),
             "upgrade embfilter-viz",
         ),
     ],
@@ -166,6 +170,67 @@ def test_the_numpy_lines_run_as_they_are(
     np.testing.assert_array_equal(namespace["embed_filter"](E), own.transform(E))
     own.full = True
     np.testing.assert_array_equal(namespace["embed_filter"](E, full=True), own.transform(E))
+
+
+METHODS_TAKEN = ["mean-subtraction", "mean-projection", "soft-whitening", "first-direction",
+                 "z-score", "rogue-dimensions", "pca", "centred-window", "reweighting",
+                 "window+all-but-the-top"]  # fmt: skip
+
+
+def taken(model: Model, name: str) -> tuple[Refinement, np.ndarray]:
+    """A method learnt from forty texts, and what its transformer makes of 40 vectors."""
+    texts = tuple(f"the {i} of {i * i}" for i in range(40))
+    p = model.frequencies("corpus", texts)
+    learnt_from = Calibration(texts, "forty texts") if METHODS[name].learns else None
+    found = refinement(model, name, WINDOW, prompt="mean", calibration=learnt_from, frequencies=p)
+    E = np.random.default_rng(7).standard_normal((40, D_MODEL)).astype(np.float32)
+    own = fitted(name, Parts(model, WINDOW, frequencies=p), model.encode(texts, "mean"))
+    return found, own.transform(E)
+
+
+@pytest.mark.parametrize("name", METHODS_TAKEN)
+def test_every_small_export_carries_a_method_with_its_offset(
+    tiny_model: Model, tmp_path: Path, E: np.ndarray, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    import faiss
+
+    found, own = taken(tiny_model, name)
+    size = np.abs(own).max()
+    for save, file in ((save_filter, "a.safetensors"), (save_faiss, "a.vt"), (save_numpy, "a.py")):
+        check = save(tmp_path / file, tiny_model, found, prompt="mean")
+        assert check.cosine == pytest.approx(1, abs=1e-6)
+    saved = load_filter(tmp_path / "a.safetensors", model=tiny_model)
+    np.testing.assert_allclose(saved.transform(E), own, atol=1e-5 * size)
+    assert (saved.removes, saved.metadata["method"]) == (found.removes, name)
+    assert saved.metadata["calibration"] == ("forty texts" if METHODS[name].learns else "")
+    assert ("l" in saved.metadata) == METHODS[name].keeps_window
+    assert len(saved.get_feature_names_out()) == own.shape[1]
+    transform = faiss.read_VectorTransform(str(tmp_path / "a.vt"))
+    np.testing.assert_allclose(transform.apply(E), own, atol=1e-4 * size)
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, Any] = {}
+    exec((tmp_path / "a.py").read_text(encoding="utf-8"), namespace)
+    np.testing.assert_allclose(namespace["embed_filter"](E), own, atol=1e-5 * size)
+    for note in ("a.py", "a.vt.md"):
+        assert found.does in (tmp_path / note).read_text(encoding="utf-8")
+
+
+def test_a_method_has_no_full_form_and_is_of_one_model(tiny_model: Model, tmp_path: Path) -> None:
+    found, _ = taken(tiny_model, "mean-subtraction")
+    path = tmp_path / "a.safetensors"
+    save_filter(path, tiny_model, found)
+    with pytest.raises(InputError, match="only a window has a full form, and this is mean-sub"):
+        load_filter(path, full=True)
+    path.write_bytes(flip(path.read_bytes()))
+    with pytest.raises(InputError, match="does not match its checksum"):
+        load_filter(path)
+    with pytest.raises(InputError, match="it learns from texts; give some to calibrate on"):
+        refinement(tiny_model, "z-score", WINDOW)
+    with pytest.raises(InputError, match="it learns from no texts; leave the calibration out"):
+        refinement(tiny_model, "truncation", WINDOW, calibration=Calibration(("a", "b"), "two"))
+    small = Refinement("z-score", "", "", AffineMap(np.eye(8), np.zeros(8)), None, None)
+    with pytest.raises(InputError, match=r"method z-score was made for 8 numbers; .* has 32"):
+        save_filter(tmp_path / "b.safetensors", tiny_model, small)
 
 
 def test_provenance_refuses_what_is_not_there(tiny_model: Model) -> None:

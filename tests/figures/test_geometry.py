@@ -1,11 +1,12 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from embfilter_viz.analyses.geometry import VARIANTS, Geometry
+from embfilter_viz.analyses.geometry import RANDOM, VARIANTS, Geometry
 from embfilter_viz.embeddings.cosines import cosine_histogram
-from embfilter_viz.embeddings.isotropy import isotropy
+from embfilter_viz.embeddings.isotropy import Interval, isotropy
 from embfilter_viz.figures.geometry import (
     MEASURES,
     histogram_figure,
@@ -28,7 +29,7 @@ MAPS = [("raw", RNG.normal(size=(12, 2))), ("filtered", RNG.normal(size=(12, 2))
 @pytest.fixture(scope="module")
 def report() -> Geometry:
     found = {name: isotropy(RNG.normal(size=(40, 6)) + i) for i, name in enumerate(VARIANTS)}
-    return Geometry(Window(1, 3, 4), 40, found)
+    return Geometry(Window(1, 3, 4), 40, found, Interval(-0.1, -0.2, 0), "others")
 
 
 def test_isotropy_stands_with_its_intervals(report: Geometry) -> None:
@@ -45,12 +46,29 @@ def test_isotropy_stands_with_its_intervals(report: Geometry) -> None:
     assert len(isotropy_figure(report, ["isoscore"]).data) == len(VARIANTS)
 
 
+def test_what_is_not_measured_yet_is_no_dot(report: Geometry) -> None:
+    """At a slider's pace: an interval that follows, and a number that follows."""
+    nan = float("nan")
+    kept, random = report.variants["filtered"], report.variants[RANDOM]
+    early = {
+        "filtered": replace(kept, effective_rank=Interval(kept.effective_rank.value, nan, nan)),
+        RANDOM: replace(random, effective_rank=Interval(nan, nan, nan)),
+    }
+    figure = isotropy_figure(replace(report, variants={**report.variants, **early}))
+    assert len(figure.data) == len(VARIANTS) * len(MEASURES)
+    ranks = {trace.y[0]: trace for trace in figure.data if trace.xaxis == "x3" and trace.y}
+    assert set(ranks) == set(VARIANTS) - {RANDOM}
+    assert ranks["filtered"].error_x.array is None
+    assert all(np.isfinite(value) for trace in figure.data for value in trace.x)
+
+
 def test_the_isotropy_table_is_the_record(report: Geometry) -> None:
     table = isotropy_table(report)
     assert len(table) == len(VARIANTS) * len(MEASURES)
     for row in table.itertuples():
         one = getattr(report.variants[row.variant], row.measure)
         assert (row.value, row.low, row.high) == (one.value, one.low, one.high)
+        assert ("greatest" in row.low_and_high) == (row.variant == RANDOM)
 
 
 def test_the_histogram_is_of_shares() -> None:
@@ -81,6 +99,23 @@ def test_maps_put_each_text_where_it_is() -> None:
         assert traces[3].customdata.tolist() == [3, 7]
     shown = [trace.name for trace in figure.data if trace.showlegend]
     assert sorted(shown) == sorted(text_label(label) for label in set(labels))
+
+
+def test_topics_differ_by_shape_as_well_as_hue() -> None:
+    figure = map_figure(MAPS[:1], TEXTS, [f"label {i % 10}" for i in range(12)], found=[1, 2])
+    *groups, rings = figure.data
+    assert len({trace.marker.symbol for trace in groups}) == 10
+    assert len({trace.marker.color for trace in groups}) == 10
+    assert rings.customdata.tolist() == [1, 2]
+
+
+def test_what_is_not_selected_is_pale_in_both_maps() -> None:
+    labels = ["a", "b"] * 6
+    for trace in map_figure(MAPS, TEXTS, labels, selected=[0, 3, 4]).data:
+        assert [trace.customdata[i] for i in trace.selectedpoints] == (
+            [0, 4] if trace.name == "a" else [3]
+        )
+    assert map_figure(MAPS, TEXTS, labels).data[0].selectedpoints is None
 
 
 def test_beyond_ten_labels_the_rest_stand_together() -> None:

@@ -15,7 +15,7 @@ def report(tokens: tuple[Token, ...]) -> Lens:
     # The first token moves from place 0 to 2, token 5 enters, token 1 leaves.
     raw, filtered = tokens[:4], (tokens[5], tokens[2], tokens[0], tokens[3])
     return Lens(Window(1, 3, 4), "embedfilter", raw, filtered, (2, 1233, 1, 3), (56, 2, 0, 3),
-                0.75, 0.5, 1, 2, False)  # fmt: skip
+                0.75, 0.5, False)  # fmt: skip
 
 
 def test_ranks(report: Lens) -> None:
@@ -49,6 +49,11 @@ def test_the_table_is_the_record(report: Lens) -> None:
 
 def test_layers(tokens: tuple[Token, ...]) -> None:
     by_layer = LayerLens((tokens[:4], tokens[4:]), (tokens[4:], tokens[:4]))
+    for side, trace in enumerate(layers_figure(by_layer, 50_000).data):
+        (alone,) = layers_figure(by_layer, 50_000, side=side).data
+        assert alone.customdata == trace.customdata
+        assert set(layers_table(by_layer, side=side)["side"]) == {("raw", "filtered")[side]}
+        assert [x - alone.x[0] for x in alone.x] == pytest.approx([x - trace.x[0] for x in trace.x])
     figure = layers_figure(by_layer, 50_000)
     check_safe(figure)
     raw, filtered = figure.data
@@ -60,3 +65,22 @@ def test_layers(tokens: tuple[Token, ...]) -> None:
     table = layers_table(by_layer)
     assert table["layer"].tolist() == ([0] * 4 + [1] * 4) * 2
     assert table["text"].tolist() == [*AWKWARD, *AWKWARD[4:], *AWKWARD[:4]]
+
+
+def test_sides_have_other_names_where_they_are_others(
+    report: Lens, tokens: tuple[Token, ...]
+) -> None:
+    names = ("e − μ", "(e − μ) Φ")
+    assert texts_of(ranks_figure(report, 50_000, names=names)) == [f"<b>{n}</b>" for n in names]
+    assert set(lens_table(report, names)["side"]) == set(names)
+    by_layer = LayerLens((tokens[:4], tokens[4:]), (tokens[4:], tokens[:4]))
+    assert texts_of(layers_figure(by_layer, 50_000, names=names)) == [f"<b>{n}</b>" for n in names]
+    assert set(layers_table(by_layer, names)["side"]) == set(names)
+
+
+def test_a_layer_may_have_no_tokens(tokens: tuple[Token, ...]) -> None:
+    by_layer = LayerLens(((), tokens[:4]), ((), tokens[4:]))
+    for trace in layers_figure(by_layer, 50_000).data:
+        assert list(trace.y) == [1] * 4
+        assert len(trace.text) == 4
+    assert layers_table(by_layer)["layer"].tolist() == [1] * 8

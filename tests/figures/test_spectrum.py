@@ -4,6 +4,7 @@ import pytest
 from embfilter_viz.analyses.spectrum import Direction
 from embfilter_viz.analyses.tokens import Token
 from embfilter_viz.figures.spectrum import (
+    curves_table,
     direction_figure,
     direction_table,
     energy_figure,
@@ -76,6 +77,17 @@ def test_the_table_is_the_spectrum(spectrum: Spectrum) -> None:
     assert table["cumulative_energy"].tolist() == spectrum.cumulative_energy.tolist()
     assert table["relative_error"].tolist() == spectrum.relative_error.tolist()
     assert table["kept"].tolist() == [False, True, True, True, True, False]
+
+
+def test_the_table_of_an_overlay_holds_both_models(spectrum: Spectrum) -> None:
+    narrow = spectrum_of(np.diag([4.0, 1]))
+    table = curves_table([("wide", spectrum), ("narrow", narrow)], WINDOW)
+    assert table["model"].tolist() == ["wide"] * 6 + ["narrow"] * 2
+    assert table["singular_value"].tolist()[6:] == pytest.approx([4, 1])
+    assert table["relative_to_first"].tolist()[6:] == pytest.approx([1, 0.25])
+    assert table["position"].tolist()[6:] == [0, 0.5]
+    # The window is the first model's.
+    assert table["kept"].tolist() == [False, True, True, True, True, False, None, None]
 
 
 def test_a_directions_two_ends(tokens: tuple[Token, ...]) -> None:

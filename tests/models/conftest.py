@@ -1,6 +1,9 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from embfilter_viz.models.sources import gguf_conversion, gguf_outline, hub
 
 
 @pytest.fixture
@@ -15,3 +18,14 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"):
         monkeypatch.delenv(variable, raising=False)
     return cache
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fetch and convert without a child process, whose start takes longer than all the rest."""
+
+    def here(function: Any, arguments: dict[str, Any], *, progress: Any, **_: Any) -> Any:
+        return function(**arguments, progress=progress)
+
+    for module in (hub, gguf_conversion, gguf_outline):
+        monkeypatch.setattr(module, "run_in_child", here)

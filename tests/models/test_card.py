@@ -10,8 +10,9 @@ from safetensors.numpy import save_file
 from embfilter_viz.errors import InputError
 from embfilter_viz.models import card as module
 from embfilter_viz.models.card import WORKING_ROOM, card, check_fits
-from embfilter_viz.models.memory import memory_free
-from embfilter_viz.models.sources import Outline, locate, outline
+from embfilter_viz.models.outline import Outline
+from embfilter_viz.models.sources.locate import locate, outline
+from embfilter_viz.system.memory import memory_free
 from tests.models import hand_made
 from tests.models.hand_made import D_MODEL, D_VOCAB, N_LAYERS
 

@@ -38,7 +38,7 @@ def test_each_listed_family_is_proved_by_a_tiny_checkpoint():
         ({"model_type": "gemma3_text", "use_bidirectional_attention": True}, "both directions"),
         ({"model_type": "vit", "architectures": ["ViTModel"]}, "unknown architecture"),
         ({"model_type": "odd"}, "architectures: none named"),
-        ({"model_type": "odd", "auto_map": {"AutoModel": "x.py"}}, "auto_map"),
+        ({"model_type": "odd", "auto_map": {"AutoModel": "x.py"}}, "unknown architecture"),
         ({"hidden_size": 8}, "no model_type"),
         ({"model_type": 3}, "no model_type"),
     ],

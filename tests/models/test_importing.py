@@ -6,14 +6,14 @@ from pathlib import Path
 
 CODE = """
 import sys, threading, time
-from embfilter_viz.models import backbone
+from embfilter_viz.models.encoding import loading
 
 def first():  # as opening a model does
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
 def second():  # as the warm-up and the first text do
     try:
-        backbone._quiet_transformers().AutoModelForCausalLM
+        loading.quiet_transformers().AutoModelForCausalLM
     except AttributeError as error:
         print(error)
 

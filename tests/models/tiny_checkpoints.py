@@ -17,6 +17,9 @@ from tokenizers import (
     trainers,
 )
 
+from embfilter_viz.models.outline import Outline
+from embfilter_viz.models.sources.locate import outline_of_folder
+
 CORPUS = (
     "the cat sat on the mat and the dog sat on the cat",
     "a stock market index measures a section of the stock market",
@@ -33,6 +36,11 @@ class TinyCheckpoint:
 
     name: str
     folder: Path
+
+    @property
+    def outline(self) -> Outline:
+        """Its outline, read from its files as they are now."""
+        return outline_of_folder(self.folder, self.name)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -155,6 +163,7 @@ RECIPES: dict[str, Recipe] = {
     "cohere2": Recipe(more=_HEAD_DIM),
     "granite": Recipe(more={"logits_scaling": 3.0}),
     "granitemoe": Recipe(more={"logits_scaling": 3.0, "num_local_experts": 2}),
+    "hyperclovax": Recipe(more={"logits_scaling": 3.0}),
     "stablelm": Recipe(),
     "olmo": Recipe(),
     "olmo2": Recipe(),

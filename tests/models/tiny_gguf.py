@@ -1,13 +1,25 @@
 """A tiny random Llama as a GGUF file, written with llama.cpp's own package."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 D_MODEL, D_VOCAB, N_LAYERS, N_HEADS = 32, 64, 2, 2
 
 
-def write_gguf(path: Path, *, seed: int = 0, architecture: str = "llama") -> dict[str, np.ndarray]:
+def write_gguf(
+    path: Path,
+    *,
+    seed: int = 0,
+    architecture: str = "llama",
+    pre: str = "smollm",
+    tokenizer: str = "gpt2",
+    tied: bool = True,
+    more_keys: Mapping[str, Any] | None = None,
+    more_tensors: Mapping[str, np.ndarray] | None = None,
+) -> dict[str, np.ndarray]:
     """Write the file and return its tensors as dequantised by hand: one scale a block of 32."""
     import gguf
 
@@ -24,8 +36,8 @@ def write_gguf(path: Path, *, seed: int = 0, architecture: str = "llama") -> dic
     writer.add_rope_dimension_count(D_MODEL // N_HEADS)
     writer.add_vocab_size(D_VOCAB)
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("smollm")
+    writer.add_tokenizer_model(tokenizer)
+    writer.add_tokenizer_pre(pre)
     letters = [chr(c) for c in range(ord("!"), ord("!") + D_VOCAB - 4)]
     tokens = ["<unk>", "<s>", "</s>", *letters, "AB"]
     writer.add_token_list(tokens)
@@ -34,6 +46,9 @@ def write_gguf(path: Path, *, seed: int = 0, architecture: str = "llama") -> dic
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
     writer.add_unk_token_id(0)
+    for key, value in (more_keys or {}).items():
+        kind = {bool: writer.add_bool, str: writer.add_string, float: writer.add_float32}
+        kind.get(type(value), writer.add_uint32)(key, value)
     shapes: dict[str, tuple[int, ...]] = {"token_embd.weight": (D_VOCAB, D_MODEL)}
     for layer in range(N_LAYERS):
         block = f"blk.{layer}"
@@ -45,6 +60,8 @@ def write_gguf(path: Path, *, seed: int = 0, architecture: str = "llama") -> dic
         shapes[f"{block}.attn_norm.weight"] = (D_MODEL,)
         shapes[f"{block}.ffn_norm.weight"] = (D_MODEL,)
     shapes["output_norm.weight"] = (D_MODEL,)
+    if not tied:
+        shapes["output.weight"] = (D_VOCAB, D_MODEL)
     plain = {}
     for name, shape in shapes.items():
         values = rng.normal(size=shape).astype(np.float32)
@@ -54,6 +71,8 @@ def write_gguf(path: Path, *, seed: int = 0, architecture: str = "llama") -> dic
             continue
         packed, plain[name] = quantise(values)
         writer.add_tensor(name, packed, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
+    for name, values in (more_tensors or {}).items():
+        writer.add_tensor(name, np.asarray(values, dtype=np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

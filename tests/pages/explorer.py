@@ -3,13 +3,21 @@
 import json
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+from streamlit.components.v2 import manifest_scanner
+from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
+from embfilter_viz.ui.streamlit_internals import serve_pages_by_the_router_alone
+
 APP = Path(__file__).parents[2] / "app.py"
-PAGES = ("start", "spectrum", "average_token", "filter_and_lens", "geometry")
+PAGES = ("start", "spectrum", "average_token", "filter_and_lens", "two_texts", "geometry")
 
 FOLDS = {
     "Formula and source": "fold_formula",
@@ -21,6 +29,29 @@ FOLDS = {
 def as_read(markdown: str) -> str:
     """Words as the reader sees them: signs that Markdown must not read have a backslash."""
     return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", markdown)
+
+
+@contextmanager
+def as_served() -> Iterator[None]:
+    """Have AppTest go on like a real server, which has had its first visitor.
+
+    Before each run it forgets that the app has a router and would serve pages/ without it, and for
+    each session it looks through all installed packages for components, which takes half a second.
+    """
+    start = PagesManager.__init__
+
+    def start_with_the_router(self: PagesManager, *rest: Any, **more: Any) -> None:
+        start(self, *rest, **more)
+        serve_pages_by_the_router_alone()
+
+    with (
+        patch.object(PagesManager, "__init__", start_with_the_router),
+        patch.object(manifest_scanner, "scan_component_manifests", _components_of_packages),
+    ):
+        yield
+
+
+_components_of_packages = cache(manifest_scanner.scan_component_manifests)
 
 
 class Explorer:
@@ -63,6 +94,14 @@ class Explorer:
     def change(self, key: str, value: Any) -> "Explorer":
         """Change one control, whatever its kind, and wait for the page."""
         self.control(key).set_value(value)
+        return self.settle()
+
+    def move(self, words: str) -> "Explorer":
+        """Choose a window on the strip, as the browser would say it, and wait for the page."""
+        state = self.at.session_state["_window"]
+        self.at.session_state["_window"] = state.hears(
+            {"number": state.heard + 1, "words": words, "d": state.d}
+        )
         return self.settle()
 
     def press(self, label: str) -> "Explorer":

@@ -18,9 +18,8 @@ WEIRD = {
 }
 
 
-@pytest.mark.parametrize("page", ["start", "filter_and_lens"])
-def test_an_empty_text_is_one_line(page: str, tiny: Path) -> None:
-    explorer = Explorer(page, model=str(tiny))
+def test_an_empty_text_is_one_line(tiny: Path) -> None:
+    explorer = Explorer("filter_and_lens", model=str(tiny))
     for empty in ("", "   \n\t "):
         explorer.change("text", empty)
         (error,) = explorer.errors
@@ -32,10 +31,12 @@ def test_an_empty_text_is_one_line(page: str, tiny: Path) -> None:
 
 @pytest.mark.parametrize("name", WEIRD)
 def test_weird_texts_are_read_like_any_other(name: str, tiny: Path) -> None:
-    for page, key in (("start", "start_ranks"), ("filter_and_lens", "ranks_chart")):
-        explorer = Explorer(page, model=str(tiny), text=WEIRD[name])
+    for page, box, key in (
+        ("start", "first_text", "start_alike"), ("filter_and_lens", "text", "ranks_chart")
+    ):  # fmt: skip
+        explorer = Explorer(page, model=str(tiny), **{box: WEIRD[name]})
         assert explorer.errors == []
-        assert explorer.control("text").value == WEIRD[name]
+        assert explorer.control(box).value == WEIRD[name]
         assert key in explorer.figures
 
 
@@ -45,10 +46,7 @@ def test_fifty_thousand_characters(tiny: Path) -> None:
     assert explorer.errors == []
     assert "longer than 512 tokens" in explorer.words
     assert "longer than 1,500 characters" in explorer.words
-    assert explorer.figures == {"ranks_chart", "layers_chart"}
-    explorer.go("start")
-    assert len(explorer.control("text").value) > 50_000
-    assert explorer.errors == []
+    assert explorer.figures >= {"ranks_chart", "layers_chart"}
 
 
 def upload(tiny: Path, name: str, content: bytes) -> Explorer:
@@ -56,6 +54,12 @@ def upload(tiny: Path, name: str, content: bytes) -> Explorer:
     explorer = Explorer("geometry", model=str(tiny), texts="your file", prompt="last")
     assert explorer.figures == set()
     return explorer.change("upload", (name, content, "text/plain"))
+
+
+def upload_column(explorer: Explorer, what: str) -> str:
+    """The key of the control that says which column is what."""
+    (key,) = [b.key for b in explorer.at.selectbox if b.key.startswith(f"upload-{what}-")]
+    return key
 
 
 def embedded(explorer: Explorer) -> Explorer:
@@ -76,8 +80,8 @@ def test_a_table_without_a_header(tiny: Path) -> None:
     rows = "".join(f"{i},A text about the number {i} and cats,pets\n" for i in range(12))
     explorer = embedded(upload(tiny, "bare.csv", rows.encode()))
     assert "no header: the first row is data" in explorer.words
-    assert explorer.control("upload-text").value == "column 2"
-    explorer.change("upload-label", "column 3")
+    assert explorer.control(upload_column(explorer, "text")).value == "column 2"
+    explorer.change(upload_column(explorer, "label"), "column 3")
     assert explorer.errors == []
     labels = {trace.get("name") for trace in explorer.figure("map_chart")["data"]}
     assert "pets" in labels
@@ -87,10 +91,10 @@ def test_a_table_with_ten_columns(tiny: Path) -> None:
     header = ",".join(["id", *(f"x{i}" for i in range(7)), "text", "topic"])
     rows = [f"{i},1,2,3,4,5,6,7,Text {i} on the cat,t{i % 2}" for i in range(10)]
     explorer = embedded(upload(tiny, "ten.csv", "\n".join([header, *rows]).encode()))
-    assert explorer.control("upload-text").value == "text"
-    assert explorer.control("upload-label").value == "topic"
+    assert explorer.control(upload_column(explorer, "text")).value == "text"
+    assert explorer.control(upload_column(explorer, "label")).value == "topic"
     assert "10 columns separated by comma" in explorer.words
-    explorer.change("upload-text", "id")
+    explorer.change(upload_column(explorer, "text"), "id")
     assert explorer.button("Embed").label.startswith("Embed 10 texts")
 
 

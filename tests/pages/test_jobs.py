@@ -5,13 +5,16 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from embfilter_viz import layout_process
 from embfilter_viz.errors import Cancelled
-from embfilter_viz.models.encoder import Encoder
-from embfilter_viz.paths import CACHE_VARIABLE
+from embfilter_viz.model import Model
+from embfilter_viz.models.encoding.encoder import Encoder
+from embfilter_viz.system.paths import CACHE_VARIABLE
+from embfilter_viz.system.progress import Progress
 from embfilter_viz.ui import services
 from tests.models.tiny_checkpoints import write_checkpoint
 from tests.pages.explorer import Explorer
@@ -91,10 +94,12 @@ def test_a_cancelled_job_says_so_keeps_what_is_finished_and_goes_on(
     brake.released.set()
     explorer.press("Continue")
     assert explorer.figures == {"isotropy_chart", "histogram_chart", "map_chart"}
-    assert brake.encoded == 320, "the first 16 were not encoded again"
+    assert brake.encoded == 320 + 80, "the first 16 not again, and 80 texts of the control"
 
 
-def test_cancelling_one_readers_wait_leaves_the_other_readers_job(own: Path, brake: Brake) -> None:
+def test_cancel_answers_where_another_reader_waits_and_the_work_goes_on(
+    own: Path, brake: Brake
+) -> None:
     # All AppTests share one session id, so the second reader is a second owner of the job.
     explorer = Explorer("geometry", model=str(own))
     explorer.button("Embed 320").click()
@@ -102,11 +107,36 @@ def test_cancelling_one_readers_wait_leaves_the_other_readers_job(own: Path, bra
     assert brake.reached.wait(20)
     (job,) = [job for job in services.jobs()._jobs.values() if job.title == "Embedding 320 texts"]
     services.jobs().start(job.key, job.title, lambda progress: None, owner="somebody else")
-    services.jobs().leave("somebody else", job.key)
+    explorer.button("Cancel").click()
+    explorer.run()
+    waiting(explorer, "Stopped for you.")
+    assert explorer.progress == []
+    assert job.running
     assert not job.stopping
+    explorer.button("Continue").click()
+    explorer.run()
+    waiting(explorer, "of 320 texts")
     brake.released.set()
     explorer.settle()
     assert "map_chart" in explorer.figures
+
+
+def test_what_another_reader_cancelled_begins_again_by_itself(own: Path) -> None:
+    key = ("open", str(own), "", "cpu", "float32")
+    begun = threading.Event()
+
+    def work(progress: Progress) -> None:
+        while True:
+            begun.set()
+            progress("Opening", 1, 2, "MB")  # hears of a cancel
+
+    job = services.jobs().start(key, "Opening", work, owner="somebody else")
+    assert begun.wait(20)
+    services.jobs().cancel("somebody else", key)
+    with suppress(Cancelled):
+        job.wait(20)
+    explorer = Explorer("spectrum", model=str(own))
+    assert "spectrum_chart" in explorer.figures
 
 
 def test_the_page_can_be_left_and_found_again_while_a_job_runs(own: Path, brake: Brake) -> None:
@@ -142,6 +172,38 @@ def test_a_job_that_fails_says_why_and_offers_another_try(
     assert "map_chart" in explorer.figures
 
 
+def shown_tokens(explorer: Explorer) -> str:
+    """The rows of tokens that a page shows, with their colours, and where those come from."""
+    return "".join(html.proto.body for html in explorer.at.get("html"))
+
+
+@pytest.mark.parametrize("page", ["filter_and_lens", "start"])
+def test_word_frequencies_stand_in_while_the_models_own_are_counted(
+    page: str, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted, real = threading.Event(), Model.frequencies
+
+    def slow(self: Model, source: str = "model", *rest: Any, **more: Any) -> Any:
+        if source == "model":
+            assert counted.wait(60)
+        return real(self, source, *rest, **more)
+
+    monkeypatch.setattr(Model, "frequencies", slow)
+    explorer = Explorer(page, wait=False, model=str(tiny))
+    legend = "colour: frequency rank, frequent to rare"
+    end = time.monotonic() + 60
+    while legend not in shown_tokens(explorer):
+        assert time.monotonic() < end
+        explorer.run()
+    assert "Until then **word frequencies stand in** for the model's own" in explorer.words
+    shown = shown_tokens(explorer)
+    counted.set()
+    explorer.settle()
+    assert "stand in" not in explorer.words
+    assert shown_tokens(explorer) != shown, "colours and their source are the model's own"
+    assert explorer.errors == []
+
+
 def test_umap_draws_both_maps_and_says_how_far_to_trust_them(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,6 +233,18 @@ def test_umap_draws_both_maps_and_says_how_far_to_trust_them(
     assert seen == [(8, 0.1, 5)]
     assert "map_chart" in explorer.figures
     assert explorer.errors == []
+    before = explorer.figure("map_chart")["data"]
+    assert {trace["marker"]["opacity"] for trace in before if "opacity" in trace["marker"]} == {0.8}
+
+    # The window moves: the map stays, pale and named, until there is another.
+    explorer.move("3:20")
+    after = explorer.figure("map_chart")["data"]
+    assert [trace["x"] for trace in after] == [trace["x"] for trace in before]
+    assert {trace["marker"]["opacity"] for trace in after if "opacity" in trace["marker"]} == {0.25}
+    assert "This is still the earlier map of 8:24" in explorer.words
+    explorer.press("Lay out")
+    assert "still the earlier map" not in explorer.words
+    assert explorer.figure("map_chart")["data"] != before
 
 
 def test_two_readers_with_two_models_do_not_mix(tiny: Path, tmp_path: Path) -> None:

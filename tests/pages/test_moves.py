@@ -6,24 +6,26 @@ from typing import Any
 import pytest
 
 from embfilter_viz.figures.sketch import Sketch
-from embfilter_viz.models.rotated_head import MovingProducts
-from embfilter_viz.models.unembedding import Unembedding
+from embfilter_viz.models.head.rotated_head import MovingProducts
+from embfilter_viz.models.head.unembedding import Unembedding
 from embfilter_viz.ui import results
-from tests.pages.explorer import Explorer
+from tests.pages.test_pages import filled
 
 # Rows of states a move from 8:24 to 5:25 puts through the head, directions of the turned head it
 # adds or takes away for them all, and figures it draws from a Sketch.
 COSTS = {
-    "start": (1, 0, 4),
+    "start": (0, 8, 0),
     "spectrum": (0, 0, 2),
     "average_token": (0, 0, 1),
-    "filter_and_lens": (0, 4, 2),
+    "filter_and_lens": (0, 8, 3),
+    "two_texts": (0, 4, 0),
 }
 SHADED = {
-    "start": ("start_spectrum", "start_shift"),
+    "start": ("start_anatomy",),
     "spectrum": ("spectrum_chart", "energy_chart"),
     "average_token": ("shift_chart",),
     "filter_and_lens": (),
+    "two_texts": ("anatomy_chart",),
 }
 
 
@@ -31,7 +33,7 @@ SHADED = {
 def test_a_move_computes_only_what_the_window_changes(
     page: str, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    explorer = Explorer(page, model=str(tiny))
+    explorer = filled(page, tiny)
     rows, directions, figures = [], [], []
     logits, moved, draw = Unembedding.logits, MovingProducts._moved, Sketch.figure
 
@@ -53,10 +55,13 @@ def test_a_move_computes_only_what_the_window_changes(
     monkeypatch.setattr(Unembedding, "logits", count_rows)
     monkeypatch.setattr(MovingProducts, "_moved", count_directions)
     monkeypatch.setattr(Sketch, "figure", count_figures)
-    for name in ("describe_direction", "TextLens", "spectroscopy"):
+    for name in (
+        *("describe_direction", "TextLens", "spectroscopy", "ReferenceTexts", "TextPair"),
+        *("AlikeTexts", "PairTexts"),
+    ):
         monkeypatch.setattr(results, name, refuse)
     before = explorer.parts
-    explorer.change("window", "5:25")
+    explorer.move("5:25")
     assert explorer.window == "5:25"
     assert explorer.errors == []
     assert (sum(rows), sum(directions), len(figures)) == COSTS[page]

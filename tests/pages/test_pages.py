@@ -5,29 +5,41 @@ from pathlib import Path
 
 import pytest
 
+from embfilter_viz import Window, open_model
+from embfilter_viz.analyses.lesson import lesson
+from embfilter_viz.data import UNRELATED_PAIR
 from embfilter_viz.ui import services
+from embfilter_viz.ui.pair_inputs import BOXES
 from tests.pages.explorer import PAGES, Explorer
 
 FIGURES = {
-    "start": {"start_spectrum", "start_shift", "start_ranks", "start_anisotropy"},
+    "start": {"start_alike", "start_anatomy", "start_worth"},
     "spectrum": {"spectrum_chart", "direction_chart", "energy_chart"},
     "average_token": {"shift_chart", "map_chart"},
-    "filter_and_lens": {"ranks_chart", "layers_chart"},
+    "filter_and_lens": {
+        *("ranks_chart", "layers_chart", "layers_chart_filtered", "relative_chart"),
+    },
+    "two_texts": {"growth_chart", "anatomy_chart"},
     "geometry": {"isotropy_chart", "histogram_chart", "map_chart"},
 }
 TITLES = {
-    "start": "What a language model's head writes into its embeddings",
+    "start": "Why do two unrelated sentences look alike?",
     "spectrum": "Spectrum",
     "average_token": "Average token",
     "filter_and_lens": "Filter and lens",
+    "two_texts": "Two texts",
     "geometry": "Geometry",
 }
 
 
-def filled(page: str, tiny: Path, **link: str) -> Explorer:
-    """The page with everything on it: the Geometry page waits for a button."""
-    explorer = Explorer(page, model=str(tiny), **link)
-    if page == "geometry" and explorer.at.button:  # no button where the store has the embeddings
+def filled(page: str, folder: Path | None = None, **link: str) -> Explorer:
+    """The page with everything on it: pages that embed many texts wait for a button.
+
+    On the bundled model where no folder is given.
+    """
+    explorer = Explorer(page, **({} if folder is None else {"model": str(folder)}), **link)
+    # No such button where the store has the embeddings.
+    if any(button.label.startswith("Embed") for button in explorer.at.button):
         explorer.press("Embed")
     return explorer
 
@@ -80,7 +92,7 @@ def test_filled(page: str, tiny: Path) -> None:
 def test_the_window_moves_every_page(page: str, tiny: Path) -> None:
     explorer = filled(page, tiny)
     before = explorer.parts
-    explorer.change("window", "2:30")
+    explorer.move("2:30")
     assert explorer.errors == []
     assert explorer.window == "2:30"
     changed = {key for key in explorer.figures if explorer.parts[key] != before[key]}
@@ -88,14 +100,14 @@ def test_the_window_moves_every_page(page: str, tiny: Path) -> None:
     if page == "average_token":
         still = {"map_chart"}  # no window in it
     assert changed == FIGURES[page] - still
-    if page in ("start", "filter_and_lens", "geometry"):
+    if page in ("start", "filter_and_lens", "two_texts", "geometry"):
         assert "--window 2:30" in explorer.command
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_model_is_shared_by_all_pages(page: str, tiny: Path) -> None:
     explorer = Explorer("start", model=str(tiny))
-    explorer.change("prompt", "mean").change("window", "3:9")
+    explorer.change("prompt", "mean").move("3:9")
     explorer.go(page)
     assert explorer.errors == []
     assert explorer.strip["d"] == 32
@@ -104,25 +116,57 @@ def test_the_model_is_shared_by_all_pages(page: str, tiny: Path) -> None:
     assert explorer.control("model").value == str(tiny)
 
 
-def test_start_text_prompt_and_tau(tiny: Path) -> None:
+def test_start_sentences_prompt_and_window(tiny: Path) -> None:
     explorer = filled("start", tiny)
-    tokens = explorer.figure("start_ranks")
-    explorer.change("text", "the cat sat on the mat")
-    assert explorer.figure("start_ranks") != tokens
-    anisotropy = explorer.figure("start_anisotropy")
+    assert explorer.control("prompt").value == "mean", "the prompt that shows the effect"
+    assert [explorer.control(key).value for key in BOXES] == list(UNRELATED_PAIR)
+    shown, said = explorer.figure("start_alike"), explorer.answers
+    explorer.change("second_text", "the cat sat on the mat")
+    assert explorer.figure("start_alike") != shown
+    worth = explorer.figure("start_worth")
     explorer.change("prompt", "last")
-    assert explorer.figure("start_anisotropy") != anisotropy
-    explorer.change("tau_slider", 4.0)
+    assert explorer.figure("start_worth") != worth
+    assert explorer.strip["stops"][0] == ["1", 0, 32]
+    assert ["4", 12, 20] in explorer.strip["stops"]
+    explorer.move("4")
     assert explorer.window == "12:20"
-    explorer.change("tau_slider", 1.0)
+    explorer.move("1")
     assert explorer.window == "0:32"
-    assert "7 of the 7 stay" in " ".join(explorer.answers), "τ = 1 removes nothing"
+    assert explorer.answers != said
+    nothing = [answer for answer in explorer.answers if "drops nothing" in answer]
+    assert len(nothing) == 3, "the cosine, the tokens and the score"
+    explorer.change("first_text", " ")
+    assert explorer.errors == ["The first sentence is empty: type a word or a sentence above."]
+
+
+def test_start_says_what_the_analyses_say(tiny: Path) -> None:
+    explorer = filled("start", tiny, window="3:20")
+    model, window = open_model(str(tiny)), Window(3, 20, 32)
+    found = lesson(model, UNRELATED_PAIR, "mean", window, random=False)
+    assert explorer.answers == [
+        found.pair.short, found.alike.sentence, found.pair.ends_sentence, found.worth.sentence,
+    ]  # fmt: skip
+    for token in (*found.alike.raw[0], *found.alike.filtered[1]):
+        assert f'title="token {token.id}, logit {token.logit:.3f}' in explorer.words
+
+
+def test_the_prompt_of_start_is_in_the_link_and_stays(tiny: Path) -> None:
+    explorer = Explorer("start", model=str(tiny))
+    assert explorer.at.query_params["prompt"] in ("mean", ["mean"])
+    explorer.go("filter_and_lens")
+    assert explorer.control("prompt").value == "mean"
+    elsewhere = Explorer("geometry", model=str(tiny))
+    assert elsewhere.control("prompt").value == "prompteol"
+    elsewhere.go("start")
+    assert elsewhere.control("prompt").value == "prompteol", "a choice is not changed"
 
 
 def test_the_text_goes_along_to_the_next_page(tiny: Path) -> None:
-    explorer = Explorer("start", model=str(tiny)).change("text", "a stock market index")
+    explorer = Explorer("filter_and_lens", model=str(tiny)).change("text", "a stock market index")
     explorer.go("spectrum").go("filter_and_lens")
     assert explorer.control("text").value == "a stock market index"
+    explorer.go("start").change("second_text", "a market").go("spectrum").go("two_texts")
+    assert explorer.control("second_text").value == "a market"
 
 
 def test_spectrum_axis_head_and_direction(tiny: Path) -> None:
@@ -160,7 +204,7 @@ def test_average_token_controls(tiny: Path) -> None:
     assert [html.value for html in explorer.at.get("html")] != decoded
     seen = explorer.words
     explorer.change("alpha", 5.0)
-    assert "raised by 5" in explorer.words
+    assert "5 was added to every count" in explorer.words
     assert explorer.words != seen
     assert explorer.errors == []
 
@@ -169,13 +213,13 @@ def test_average_token_says_so_where_k_is_too_large_for_the_vocabulary(tiny: Pat
     explorer = filled("average_token", tiny).change("k", 5000)
     (error,) = explorer.errors
     assert "5000" in error
-    assert "1 to 128" in error
+    assert "2 to 128" in error
     assert explorer.change("k", 100).errors == []
 
 
 def test_average_token_counts_a_file(tiny: Path) -> None:
     explorer = filled("average_token", tiny).change("source", "corpus")
-    assert "Upload texts to count" in explorer.at.info[0].value
+    assert "Upload the texts whose tokens are counted" in explorer.at.info[0].value
     assert explorer.figures == set()
     explorer.change("corpus", ("mine.txt", b"the cat\nthe dog\nthe stars\n", "text/plain"))
     assert explorer.figures == FIGURES["average_token"]
@@ -185,20 +229,21 @@ def test_average_token_counts_a_file(tiny: Path) -> None:
 @pytest.mark.parametrize("removal", ["dominant", "secondary", "bulk", "optimal"])
 def test_lens_removes_what_the_paper_names(removal: str, tiny: Path) -> None:
     explorer = filled("filter_and_lens", tiny)
-    columns = explorer.figure("ranks_chart"), explorer.figure("layers_chart")
+    shown = ("ranks_chart", "layers_chart_filtered")
+    columns = [explorer.figure(key) for key in shown]
     explorer.change("remove", removal)
     assert removal in explorer.answers[0]
-    assert (explorer.figure("ranks_chart"), explorer.figure("layers_chart")) != columns
+    assert all(explorer.figure(key) != one for key, one in zip(shown, columns, strict=True))
     assert explorer.errors == []
 
 
 def test_lens_top_and_forms(tiny: Path) -> None:
     explorer = filled("filter_and_lens", tiny).change("top", 5)
-    assert "of the top 5 tokens" in explorer.answers[0]
+    assert "of the top 5 tokens, " in explorer.answers[0]
     shares = {metric.label: metric.value for metric in explorer.at.metric}
     assert set(shares) == {
-        "Frequent tokens, raw",
-        "Frequent tokens, filtered",
+        "Frequent tokens, raw → filtered",
+        "Specific to the text, raw → filtered",
         "The two forms differ by",
     }
     assert float(shares["The two forms differ by"]) < 1e-4
@@ -232,10 +277,10 @@ def test_geometry_waits_with_umap_for_the_button(tiny: Path) -> None:
 @pytest.mark.real_model
 @pytest.mark.parametrize("page", PAGES)
 def test_on_the_bundled_model(page: str) -> None:
-    explorer = Explorer(page)
+    explorer = filled(page)
     assert explorer.errors == []
     assert explorer.window == "144:432"
-    assert explorer.answers or page == "geometry"
+    assert explorer.answers
     card = explorer.fold("Model card")
     assert "49,152" in str(card.table[0].value.values)
 
@@ -243,8 +288,8 @@ def test_on_the_bundled_model(page: str) -> None:
 @pytest.mark.real_model
 def test_the_filter_brings_words_of_the_text_up() -> None:
     explorer = Explorer("filter_and_lens", text="A woman is playing the violin.", prompt="mean")
-    share = {metric.label: float(metric.value.rstrip("%")) for metric in explorer.at.metric[:2]}
-    assert share["Frequent tokens, filtered"] < share["Frequent tokens, raw"]
+    before, after = explorer.at.metric[0].value.replace("%", "").split(" → ")
+    assert float(after) < float(before)
     assert "takes frequent tokens out" in explorer.answers[0]
 
 
@@ -267,4 +312,21 @@ def test_a_lower_precision_is_said_and_is_another_result(tiny: Path) -> None:
     code = half.python + half.command
     assert f"open_model({str(tiny)!r}, dtype='bfloat16')" in code
     assert " --dtype bfloat16" in code
-    assert half.control("device").disabled  # here there is the processor only
+    assert "Processor" in half.words  # here there is nothing else to choose
+
+
+def test_early_layers_are_translated_once_asked_for(tiny: Path) -> None:
+    explorer = filled("filter_and_lens", tiny, prompt="mean")
+    assert "translators_chart" not in explorer.figures
+    explorer.change("translate", True).press("Fit translators")
+    assert explorer.errors == []
+    assert {"translators_chart", "translated_chart", "translated_chart_filtered"} <= (
+        explorer.figures
+    )
+    before = explorer.figure("translated_chart"), explorer.figure("translated_chart_filtered")
+    explorer.move("12:20")
+    after = explorer.figure("translated_chart"), explorer.figure("translated_chart_filtered")
+    assert before[0] == after[0], "the window changes the filtered side alone"
+    assert before[1] != after[1]
+    explorer.change("prompt", "metaeol")
+    assert "no single state to translate" in explorer.words

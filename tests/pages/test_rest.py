@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from embfilter_viz.analyses import geometry
+from embfilter_viz.analyses.calibration import CalibrationRows
 from embfilter_viz.analyses.geometry import Geometry, TextGeometry
 from embfilter_viz.jobs import Jobs
 from embfilter_viz.model import Model
@@ -40,7 +41,7 @@ class Browser:
 def ready(tiny_model: Model, monkeypatch: pytest.MonkeyPatch) -> TextGeometry:
     monkeypatch.setattr(geometry, "QUICK_RANK", 4)
     E = np.random.default_rng(1).normal(2, 1, (len(TEXTS), D_MODEL)).astype(np.float32)
-    return TextGeometry(tiny_model, E)
+    return TextGeometry(tiny_model, E, CalibrationRows(E[:9] + 1, "nine others"))
 
 
 def view(model: Model, spec: str) -> View:

@@ -2,14 +2,19 @@
 
 import zipfile
 from io import BytesIO
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from embfilter_viz.export.model_folder import FolderExport
 from embfilter_viz.export.numpy_lines import numpy_zip
 from embfilter_viz.model import Model
 from embfilter_viz.spectral.windows import Window
+from embfilter_viz.system.paths import cache_folder
 from embfilter_viz.ui.choices import View
 
 
@@ -34,6 +39,30 @@ def test_the_fold_offers_everything_and_starts_nothing(tiny_model: Model) -> Non
         "Make a report",
         "Write a folder for sentence-transformers",
     ]
+
+
+def test_a_folder_is_packed_and_can_be_downloaded(
+    tiny_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def save(path: Path, *_: Any, **__: Any) -> FolderExport:
+        path.mkdir(parents=True)
+        (path / "modules.json").write_text("[]")
+        return FolderExport(path, 2, SimpleNamespace(sentence="It agrees."))  # type: ignore[arg-type]
+
+    monkeypatch.setattr("embfilter_viz.ui.take_away.save_model_folder", save)
+    app = AppTest.from_function(script, default_timeout=30)
+    app.session_state["view"] = View(tiny_model, "prompteol", Window(3, 20, 32))
+    app.session_state["about"] = "a folder"
+    app.run()
+    for words in ("Write a folder", "Pack it into a zip"):
+        next(button for button in app.button if button.label.startswith(words)).click()
+        app.run()
+    assert not app.exception
+    assert app.get("download_button")[-1].proto.label.startswith("Model folder, ")
+    (packed,) = cache_folder().glob("exports/*.zip")
+    with zipfile.ZipFile(packed) as archive:
+        assert archive.namelist() == [f"{packed.stem}/modules.json"]
+    assert f"SentenceTransformer('{packed.stem}')" in app.code[0].value
 
 
 def test_a_report_is_not_offered_once_the_page_says_something_else(

@@ -43,8 +43,8 @@ def test_of_tau_takes_any_number_type_alike(d, tau):
     assert Window.of_tau(Fraction(tau), d).k == k
     assert Window.of_tau(np.float64(str(tau)), d) == Window.of_tau(float(str(tau)), d)
     window = Window.of_tau(str(tau), d)
-    assert 0 <= window.dropped_tail - window.dropped_head <= 1
-    assert window.k + window.dropped_head + window.dropped_tail == d
+    assert 0 <= window.dropped_weak - window.dropped_strong <= 1
+    assert window.k + window.dropped_strong + window.dropped_weak == d
     assert window.tau >= tau
     assert Window.parse(str(window), d) == window
 
@@ -110,13 +110,34 @@ def test_no_directions_at_all():
 
 
 def test_words_for_captions():
-    assert Window(0, 8, 8).description == "keeps all 8 directions"
+    assert Window(0, 8, 8).description == "keeps all 8 directions and drops nothing"
     assert Window(0, 8, 8).removes == "nothing"
     assert Window(1, 8, 8).removes == "the strongest direction"
     assert Window(0, 6, 8).removes == "the 2 weakest directions"
+    assert Window(1, 7, 8).removes == "the strongest and the weakest directions"
+    assert Window(1, 5, 8).removes == "the strongest and the 3 weakest directions"
+    assert Window(0, 1, 1).description == "keeps 1 direction and drops nothing"
     assert Window(2, 3, 8).description == (
         "keeps 1 of 8 directions (number 2), drops the 2 strongest and the 5 weakest"
     )
+
+
+def test_the_papers_windows_are_those_of_its_tables():
+    for d in (16, 17, 31, 576):
+        papers = {str(Window.of_tau(tau, d)) for tau in (2, 4, 8)}
+        found = {str(w) for a in range(d) for b in range(a + 1, d + 1)
+                 if (w := Window(a, b, d)).is_papers}  # fmt: skip
+        assert found == papers
+    assert not Window(0, 1, 1).is_papers
+
+
+def test_bulk_keeps_one_more_than_the_released_code_where_k_is_odd():
+    for d, k in ((8, 3), (9, 5), (9, 4), (8, 4)):
+        released = [*range(k // 2), *range(d - k // 2, d)]
+        ours = band("bulk", d, k).tolist()
+        assert len(ours) == k
+        assert set(released) <= set(ours)
+        assert len(ours) - len(released) == k % 2
 
 
 def test_every_band_keeps_k_and_says_what_goes():

@@ -6,7 +6,7 @@ const AGAIN = 100;
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".rest");
   const ring = (idle) => {
-    const moves = window.embfilterMoves;
+    const moves = window.embfilterWindow;
     const busy = (moves && moves.heard < moves.count) || document.querySelector(
       "[data-testid=stApp][data-test-script-state]:not([data-test-script-state=notRunning])");
     if (!busy && idle) setTriggerValue("rested", data.ticket);

@@ -1,0 +1,1 @@
+"""Texts to embeddings: prompts, batches, the forward pass."""

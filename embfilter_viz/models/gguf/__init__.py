@@ -1,0 +1,1 @@
+"""What a GGUF says, in transformers' terms: nothing of it is left unread without a word."""

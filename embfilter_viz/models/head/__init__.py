@@ -1,0 +1,1 @@
+"""The LM head: W_U, its tokens, their frequencies, and products with it."""

@@ -1,0 +1,1 @@
+"""Where a model comes from: this disk, the hub, a package index, a GGUF file."""

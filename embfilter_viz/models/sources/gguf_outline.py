@@ -1,0 +1,143 @@
+"""What a GGUF is before it is converted: its configuration, its tokenizer, its tensor table.
+
+That much is enough for its head, whose rows are dequantised straight from the file. Only the
+tokenizer takes work, which is done once and kept under the hash of the file's header: the tensors,
+which may be gigabytes, are not read for it.
+"""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from embfilter_viz.errors import InputError
+from embfilter_viz.models.formats.checks import has_tokenizer
+from embfilter_viz.models.formats.gguf_header import GgufHeader
+from embfilter_viz.models.formats.safetensors_header import TensorEntry
+from embfilter_viz.models.gguf.account import NotRead, entry_of
+from embfilter_viz.models.gguf.heads import check_is_decoder, head_config
+from embfilter_viz.models.gguf.parts import read_gguf
+from embfilter_viz.models.gguf.reading import plan_to_encode
+from embfilter_viz.models.gguf.tokenizer import tokenizer_files
+from embfilter_viz.system.child_process import run_in_child
+from embfilter_viz.system.locks import waiting_for
+from embfilter_viz.system.paths import cache_folder
+from embfilter_viz.system.progress import Progress, silent
+
+__all__ = ["GgufOutline", "convert_outline", "outline_folder", "outline_of_gguf"]
+
+_FORMAT = 2
+"""Raised when what is written changes, so that older outlines are made anew."""
+
+
+@dataclass(frozen=True)
+class GgufOutline:
+    """A GGUF model as far as its head and its tokenizer go."""
+
+    folder: Path
+    """config.json and tokenizer files, in the cache."""
+    precision: str
+    """The file's main quantisation."""
+    tables: tuple[TensorEntry, ...]
+    """Every tensor, where it lies in which file."""
+    header: GgufHeader
+    """The parsed header, of all parts."""
+    only_head: str | None
+    """Why texts cannot be read with it, in words; None where they can."""
+
+
+def outline_of_gguf(path: Path, name: str, *, progress: Progress = silent) -> GgufOutline:
+    """Configuration and tokenizer of the GGUF at ``path``, written the first time.
+
+    Args:
+        path: the file, or any part of the model.
+        name: the model as the user typed it, for messages.
+        progress: told what is being done; what it raises stops it at once.
+
+    Raises:
+        InputError: damaged, a part is missing, no causal language model, or a tokenizer or a
+            head of a kind that is not known here.
+    """
+    header = read_gguf(path, name)
+    check_is_decoder(header, name)
+    config, only_head = head_config(header, name), None
+    try:
+        config = plan_to_encode(header).config
+    except NotRead as reason:
+        only_head = str(reason)
+    home = outline_folder(header)
+    if not _is_whole(home):
+        home.parent.mkdir(parents=True, exist_ok=True)
+        lock = home.with_suffix(".lock")
+        with waiting_for(lock, "another process to read this vocabulary", progress):
+            if not _is_whole(home):
+                _write_into(home, header, config, name, progress)
+    tables = tuple(entry_of(tensor) for tensor in header.tensors)
+    return GgufOutline(home, header.precision, tables, header, only_head)
+
+
+def outline_folder(header: GgufHeader) -> Path:
+    """Return where configuration and tokenizer of a GGUF are kept, by the hash of its header."""
+    digest = hashlib.sha256()
+    for file, n_bytes in zip(header.files, header.n_bytes, strict=True):
+        with file.open("rb") as opened:
+            digest.update(opened.read(n_bytes))
+    return cache_folder() / "models" / "gguf" / f"{digest.hexdigest()}-v{_FORMAT}"
+
+
+def _is_whole(home: Path) -> bool:
+    return (home / "config.json").is_file() and has_tokenizer(home)
+
+
+def _write_into(
+    home: Path, header: GgufHeader, config: dict[str, Any], name: str, progress: Progress
+) -> None:
+    shutil.rmtree(home, ignore_errors=True)  # damaged, or there would be nothing to do
+    temporary = Path(tempfile.mkdtemp(dir=home.parent, prefix=f".{home.name}-"))
+    try:
+        run_in_child(
+            convert_outline,
+            {
+                "path": str(header.files[0]),
+                "name": name,
+                "folder": str(temporary),
+                "config": config,
+            },
+            progress=progress,
+            started=f"opening {header.files[0].name}",
+        )
+        temporary.chmod(0o755)
+        temporary.replace(home)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def convert_outline(
+    path: str, name: str, folder: str, config: dict[str, Any], progress: Progress
+) -> None:
+    """Write configuration and tokenizer of a GGUF, and no tensor; runs in a child process.
+
+    Args:
+        path: the GGUF, or the first part of the model.
+        name: the model as the user typed it, for messages.
+        folder: where config.json and tokenizer files go.
+        config: what config.json is to hold.
+        progress: told what is being done.
+
+    Raises:
+        InputError: a tokenizer of a kind that is not known here.
+    """
+    source = Path(path)
+    progress(f"reading the vocabulary of {source.name}", 0, 0, "")
+    try:
+        files = tokenizer_files(read_gguf(source, name))
+    except NotRead as reason:
+        raise InputError(
+            f"{name}: {reason}; try the model's safetensors checkpoint instead"
+        ) from reason
+    files.write(Path(folder))
+    text = json.dumps(config, indent=1)
+    (Path(folder) / "config.json").write_text(text, encoding="utf-8")

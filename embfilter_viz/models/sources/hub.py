@@ -1,0 +1,443 @@
+"""A checkpoint on a model hub, fetched once into the Hugging Face cache.
+
+Only configuration, safetensors and tokenizer files of the repository's root are fetched; no
+pickle and no code. What is in the cache is opened without the network, so a branch stays at the
+commit it had when it was fetched; ``org/name@revision`` asks for another. ``HF_ENDPOINT``,
+``HF_HUB_OFFLINE``, ``HF_HOME``, ``HF_HUB_CACHE`` and the hub's token are honoured.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from embfilter_viz.errors import InputError
+from embfilter_viz.models.families import check_causal
+from embfilter_viz.models.formats.checks import is_whole, no_safetensors, read_config
+from embfilter_viz.models.sources import adapters
+from embfilter_viz.system.child_process import run_in_child
+from embfilter_viz.system.memory import in_words
+from embfilter_viz.system.paths import cache_folder
+from embfilter_viz.system.progress import Progress, silent
+
+__all__ = [
+    "Snapshot",
+    "all_cached",
+    "fetch_files",
+    "find_adapter",
+    "find_cached",
+    "find_finished",
+    "hub_cache",
+    "in_child",
+    "parse_id",
+    "snapshot",
+    "snapshot_in",
+]
+
+_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+?)(@(?P<revision>[\w./-]+))?")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_WANTED = (
+    *("config.json", "generation_config.json", "model.safetensors", "model-*-of-*.safetensors"),
+    *("model.safetensors.index.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json"),
+    *("vocab.json", "merges.txt", "special_tokens_map.json", "added_tokens.json", "spiece.model"),
+    *("chat_template.jinja", "tekken.json", "adapter_config.json", "adapter_model.safetensors"),
+    # What sentence-transformers knows of an embedder; none of it is large.
+    *("modules.json", "config_sentence_transformers.json", "sentence_*_config.json"),
+    *("[0-9]_Pooling/config.json", "[0-9]_Normalize/config.json"),
+)
+ANSWER_SECONDS = 9.0
+"""In which the hub must have answered the first question; issue and patience allow ten."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One commit of a hub repository, in the cache."""
+
+    repo: str
+    """``org/name``."""
+    commit: str
+    """40 hexadecimal digits."""
+    folder: Path
+    """Its files."""
+
+    @property
+    def words(self) -> str:
+        """Repository and commit, for a reader."""
+        return f"{self.repo} at {self.commit[:12]}"
+
+
+def parse_id(name: str) -> tuple[str, str | None] | None:
+    """Repository and revision of a hub id, None for what is no hub id.
+
+    >>> parse_id("org/name@v1.0"), parse_id("org/name"), parse_id("a/b/c")
+    (('org/name', 'v1.0'), ('org/name', None), None)
+    """
+    found = _ID.fullmatch(name)
+    if found is None or any(part in (".", "..", "~") for part in found["repo"].split("/")):
+        return None
+    return found["repo"], found["revision"]
+
+
+def hub_cache() -> Path:
+    """The folder of the Hugging Face cache, by the hub's own rules.
+
+    >>> from unittest.mock import patch
+    >>> with patch.dict("os.environ", {"HF_HUB_CACHE": "/tmp/hub"}):
+    ...     hub_cache().as_posix()
+    '/tmp/hub'
+    """
+    for variable in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        if said := os.environ.get(variable):
+            return Path(os.path.expandvars(said)).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    home = os.environ.get("HF_HOME") or str(Path(base, "huggingface"))
+    return Path(os.path.expandvars(home)).expanduser() / "hub"
+
+
+def find_cached(repo: str, revision: str | None = None) -> Snapshot | None:
+    """The snapshot of ``repo`` at ``revision``, if it is in the cache and whole.
+
+    >>> find_cached("no-such-org/no-such-model") is None
+    True
+    """
+    found = find_finished(repo, revision)
+    return found if found is not None and is_whole(found.folder) else None
+
+
+def find_adapter(repo: str, revision: str | None = None) -> Snapshot | None:
+    """The same of a repository that holds an adapter and no whole model.
+
+    >>> find_adapter("no-such-org/no-such-adapter") is None
+    True
+    """
+    found = find_finished(repo, revision)
+    if found is None or not adapters.is_adapter(found.folder):
+        return None
+    return found if (found.folder / adapters.WEIGHTS).is_file() else None
+
+
+def find_finished(repo: str, revision: str | None) -> Snapshot | None:
+    """The snapshot in the cache, unless a fetch of it was broken off."""
+    home = _home(repo)
+    wanted = revision or "main"
+    try:
+        commit = (home / "refs" / wanted).read_text(encoding="utf-8").strip()
+    except OSError:
+        commit = wanted
+    if not _COMMIT.fullmatch(commit) or _unfinished(repo, commit).exists():
+        return None
+    return Snapshot(repo, commit, home / "snapshots" / commit)
+
+
+def snapshot_in(folder: Path) -> Path:
+    """The snapshot that a repository's folder in the Hugging Face cache holds; others as they are.
+
+    >>> snapshot_in(Path("models")).as_posix()
+    'models'
+    """
+    try:
+        commit = (folder / "refs" / "main").read_text(encoding="utf-8").strip()
+    except OSError:
+        return folder
+    return folder / "snapshots" / commit if _COMMIT.fullmatch(commit) else folder
+
+
+def all_cached() -> Iterator[Snapshot]:
+    """Every repository in the cache whose main branch is there: whole, or an adapter."""
+    for home in sorted(hub_cache().glob("models--*--*")):
+        _, org, model = home.name.split("--", 2)
+        found = find_cached(f"{org}/{model}") or find_adapter(f"{org}/{model}")
+        if found is not None:
+            yield found
+
+
+def snapshot(repo: str, revision: str | None = None, *, progress: Progress = silent) -> Snapshot:
+    """The snapshot of ``repo`` at ``revision``; fetched where the cache does not have it.
+
+    Args:
+        repo: ``org/name``.
+        revision: branch, tag or commit; None for the main branch.
+        progress: told the megabytes fetched.
+
+    Raises:
+        InputError: the hub cannot be reached within ten seconds, has no such repository or
+            revision, asks for a permission, or what it has is nothing the explorer can open.
+    """
+    found = find_cached(repo, revision)
+    if found is not None:
+        return found
+    name = f"{repo}@{revision}" if revision else repo
+    folder = in_child(download, name, progress, repo=repo, revision=revision)
+    return Snapshot(repo, Path(folder).name, Path(folder))
+
+
+def in_child(work: Callable[..., Any], name: str, progress: Progress, **arguments: Any) -> Any:
+    """Run what asks the hub in a child process, and give up on a hub that does not answer.
+
+    Args:
+        work: of the top level of a module; also takes ``cache``, ``name`` and ``progress``.
+        name: the model as the user typed it, for messages.
+        progress: told of the work; what it raises stops the child at once.
+        **arguments: further arguments of ``work``.
+
+    Returns:
+        What ``work`` returns.
+
+    Raises:
+        InputError: the hub has not answered in time, or what ``work`` raises.
+    """
+    return run_in_child(
+        work,
+        {**arguments, "cache": str(hub_cache()), "name": name},
+        progress=progress,
+        environment={"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_ETAG_TIMEOUT": "8"},
+        started=f"asking {endpoint()}",
+        answer_within=(ANSWER_SECONDS, unreachable(name, "no answer")),
+    )
+
+
+def endpoint() -> str:
+    """The hub's address: ``HF_ENDPOINT``, or the public one."""
+    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+
+
+def download(repo: str, revision: str | None, cache: str, name: str, progress: Progress) -> str:
+    """Fetch what is needed of ``repo`` and return its snapshot folder; runs in a child process.
+
+    Args:
+        repo: the repository, as org/name.
+        revision: branch, tag or commit.
+        cache: the folder of the hub's cache.
+        name: the model's name, for messages.
+        progress: told of the work.
+
+    Returns:
+        the snapshot folder.
+    """
+    with told_in_one_line(repo, revision, name):
+        return _download(repo, revision, cache, name, progress)
+
+
+@contextlib.contextmanager
+def told_in_one_line(repo: str, revision: str | None, name: str) -> Iterator[None]:
+    """Return what the hub or the network refuses, as an :class:`InputError` with the way out."""
+    import httpx2
+    from huggingface_hub import errors
+
+    try:
+        yield
+    except errors.OfflineModeIsEnabled as error:
+        raise InputError(
+            f"{name}: not in the cache, and HF_HUB_OFFLINE forbids asking the hub; unset it, or "
+            f"pick a model that is here"
+        ) from error
+    except errors.GatedRepoError as error:
+        raise InputError(
+            f"{name}: gated: its owners ask for an agreement; accept it on {endpoint()}/{repo} "
+            f"and log in (hf auth login, or HF_TOKEN)"
+        ) from error
+    except errors.RevisionNotFoundError as error:
+        raise InputError(
+            f"{name}: {repo} has no revision {revision}; give a branch, tag or commit of it"
+        ) from error
+    except errors.RepositoryNotFoundError as error:
+        raise InputError(
+            f"{name}: the hub has no model {repo}, or it is private; check the spelling, or log in "
+            f"(hf auth login, or HF_TOKEN)"
+        ) from error
+    except errors.HfHubHTTPError as error:
+        status = error.response.status_code
+        if status in (401, 403):
+            raise InputError(
+                f"{name}: the hub refuses access ({status}); check HF_TOKEN, or log in "
+                f"(hf auth login)"
+            ) from error
+        raise InputError(
+            f"{name}: the hub {endpoint()} answered with error {status}; try again later, or check "
+            f"HF_ENDPOINT"
+        ) from error
+    except (httpx2.HTTPError, errors.LocalEntryNotFoundError, ConnectionError) as error:
+        raise unreachable(name, " ".join(str(error).split())[:120]) from error
+
+
+def _download(repo: str, revision: str | None, cache: str, name: str, progress: Progress) -> str:
+    commit, files = listed(repo, revision, name, Path(cache), progress)
+    return fetch_files(files, repo, revision, commit, cache, name, progress)
+
+
+def fetch_files(
+    files: list[Any],
+    repo: str,
+    revision: str | None,
+    commit: str,
+    cache: str,
+    name: str,
+    progress: Progress,
+) -> str:
+    """Fetch those ``files`` of a commit and return the folder of its snapshot.
+
+    Args:
+        files: as :func:`listed` gives them.
+        repo: ``org/name``.
+        revision: the branch, tag or commit that was asked for; None for the main branch.
+        commit: what it stands for.
+        cache: the folder of the Hugging Face cache.
+        name: the model as the user typed it, for messages.
+        progress: told the megabytes fetched.
+
+    Returns:
+        The folder.
+    """
+    import huggingface_hub as hf
+
+    names = {s.rfilename for s in files}
+    _check_disk(files, Path(cache), name)
+    unfinished = _unfinished(repo, commit)
+    unfinished.parent.mkdir(parents=True, exist_ok=True)
+    unfinished.touch()
+    blobs = {str(s.lfs.sha256 if s.lfs else s.blob_id): s.size or 0 for s in files}
+    _remove_left_behind(blobs, repo, Path(cache))
+    done = threading.Event()
+    watch = threading.Thread(
+        target=_watch, args=(blobs, _home(repo, Path(cache)) / "blobs", done, progress), daemon=True
+    )
+    watch.start()
+    try:
+        folder = hf.snapshot_download(
+            repo,
+            # The name and not the commit, so that the cache learns what the name stood for.
+            revision=revision,
+            cache_dir=cache,
+            endpoint=endpoint(),
+            allow_patterns=sorted(names),
+            etag_timeout=8,
+            max_workers=2,  # a file cut off is begun anew, so better few at a time
+        )
+    finally:
+        done.set()
+        watch.join()
+    unfinished.unlink(missing_ok=True)
+    return folder
+
+
+def listed(
+    repo: str, revision: str | None, name: str, cache: Path, progress: Progress
+) -> tuple[str, list[Any]]:
+    """The commit and those of its files that are wanted, with sizes; its configuration is fetched.
+
+    Args:
+        repo: the repository, as org/name.
+        revision: branch, tag or commit.
+        name: the model's name, for messages.
+        cache: the folder of the hub's cache.
+        progress: told of the work.
+
+    Returns:
+        the commit, and the files that are wanted.
+
+    Raises:
+        InputError: what is there is nothing the explorer can open.
+    """
+    import huggingface_hub as hf
+
+    api = hf.HfApi(endpoint=endpoint())
+    info = api.model_info(repo, revision=revision, files_metadata=True, timeout=8)
+    commit = info.sha or ""
+    progress(f"found {repo}", 0, 0, "")
+    siblings = info.siblings or []
+    files = [s for s in siblings if any(fnmatchcase(s.rfilename, w) for w in _WANTED)]
+    names = {s.rfilename for s in files}
+    if adapters.CONFIG in names:
+        _check_adapter(names, name)
+        return commit, files
+    if "config.json" in names:
+        # First, and judged at once: an encoder is refused before gigabytes of it are fetched.
+        path = hf.hf_hub_download(
+            repo, "config.json", revision=commit, cache_dir=cache, endpoint=endpoint()
+        )
+        check_causal(read_config(Path(path).parent, name), name)
+    if not names & {"model.safetensors", "model.safetensors.index.json"}:
+        raise no_safetensors([s.rfilename for s in siblings], name)
+    return commit, files
+
+
+def _check_adapter(names: set[str], name: str) -> None:
+    """Refuse an adapter that cannot be opened, before any of it is fetched."""
+    if names & {"model.safetensors", "model.safetensors.index.json"}:
+        raise InputError(
+            f"{name}: a whole model and an adapter ({adapters.CONFIG}) in one repository, so it is "
+            f"not said whether the adapter is to be applied; give another repository or a folder"
+        )
+    if adapters.WEIGHTS not in names:
+        raise InputError(
+            f"{name}: an adapter without {adapters.WEIGHTS} (pickled weights are never opened); "
+            f"give one that has it"
+        )
+
+
+def _remove_left_behind(blobs: Iterable[str], repo: str, cache: Path) -> None:
+    """Delete what an earlier fetch was killed over: huggingface_hub neither uses nor removes it."""
+    from filelock import FileLock, Timeout
+
+    home = _home(repo, cache)
+    for blob in blobs:
+        parts = list((home / "blobs").glob(f"{blob}*.incomplete"))
+        lock = cache / ".locks" / home.name / f"{blob}.lock"
+        if parts and lock.parent.is_dir():
+            with contextlib.suppress(Timeout), FileLock(lock, timeout=0):  # else: being written now
+                for part in parts:
+                    part.unlink(missing_ok=True)
+
+
+def _watch(
+    blobs: Mapping[str, int], folder: Path, done: threading.Event, progress: Progress
+) -> None:
+    """Tell the megabytes of ``blobs`` (name to size) that are in ``folder``, until ``done``.
+
+    Args:
+        blobs: sizes by name.
+        folder: where they arrive.
+        done: set once all is fetched.
+        progress: told of the work.
+    """
+    total = sum(blobs.values()) / 1e6
+    while not done.wait(0.3):
+        here = 0
+        for blob, size in blobs.items():
+            parts = folder.glob(f"{blob}*")
+            with contextlib.suppress(FileNotFoundError):  # renamed as it was looked at
+                here += min(size, max((p.stat().st_size for p in parts), default=0))
+        progress("fetching from the hub", here / 1e6, total, "MB")
+
+
+def _check_disk(files: list[Any], cache: Path, name: str) -> None:
+    cache.mkdir(parents=True, exist_ok=True)
+    needed, free = sum(s.size or 0 for s in files), shutil.disk_usage(cache).free
+    if needed > free:
+        raise InputError(
+            f"{name}: takes {in_words(needed)} on disk and {in_words(free)} are free in {cache}; "
+            f"make room, or set HF_HOME to a folder on a larger disk"
+        )
+
+
+def _home(repo: str, cache: Path | None = None) -> Path:
+    return (cache or hub_cache()) / f"models--{repo.replace('/', '--')}"
+
+
+def _unfinished(repo: str, commit: str) -> Path:
+    """A mark that our fetch of this snapshot has begun and not ended."""
+    mark = f"{repo.replace('/', '--')}@{commit}"
+    return cache_folder() / "models" / "hub" / f"{mark}.unfinished"
+
+
+def unreachable(name: str, reason: str) -> InputError:
+    return InputError(
+        f"{name}: the hub {endpoint()} cannot be reached ({reason}); check the network or "
+        f"HF_ENDPOINT, or pick a model that is here (embfilter-viz models)"
+    )

@@ -1,0 +1,1 @@
+"""Plumbing that knows nothing of models: progress, paths, files, locks, memory, child processes."""

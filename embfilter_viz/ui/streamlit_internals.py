@@ -1,0 +1,105 @@
+"""All that we use of Streamlit beyond what it promises to keep, each with its reason.
+
+A release may change any of it without a word. So ``pyproject.toml`` allows the releases of
+``KNOWN`` only, and ``tests/ui/test_streamlit_internals.py`` says by name which part is no longer
+as it was. Two kinds of parts stand elsewhere: hidden settings in ``.streamlit/config.toml``
+(``HIDDEN_SETTINGS``), and the names of elements and attributes in ``components/*.js`` and
+``*.css``, which the tests look for in Chromium.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+from streamlit import net_util
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+__all__ = [
+    "HIDDEN_SETTINGS",
+    "KNOWN",
+    "app_folder",
+    "ask_nobody_for_our_address",
+    "came_by_history",
+    "page_id",
+    "query_of_history",
+    "run",
+    "serve_pages_by_the_router_alone",
+    "session_id",
+]
+
+KNOWN = "1.67"
+"""The release whose parts these are."""
+
+HIDDEN_SETTINGS = ("global.minCachedMessageSize", "runner.postScriptGC")
+"""Settings we rely on that Streamlit does not list; ``.streamlit/config.toml`` says what for."""
+
+
+def run(script: Path, options: Sequence[str] = ()) -> None:
+    """Serve ``script`` as ``streamlit run`` does, until it is stopped.
+
+    By the command line, because ``bootstrap.run`` does not read the ``.streamlit/config.toml``
+    beside the script.
+    """
+    from streamlit.web import cli
+
+    ask_nobody_for_our_address()
+    sys.argv = ["streamlit", "run", str(script), *options]
+    cli.main()
+
+
+def app_folder() -> Path:
+    """The folder of the script that is served; the working folder outside of a server."""
+    context = get_script_run_ctx()
+    return Path(context.main_script_path).parent if context else Path.cwd()
+
+
+def session_id() -> str:
+    """Return what names this session of this server."""
+    context = get_script_run_ctx()
+    return context.session_id if context else "no session"
+
+
+def page_id() -> str:
+    """Return what names the page that runs; empty outside of a server."""
+    context = get_script_run_ctx()
+    return context.page_script_hash if context else ""
+
+
+def came_by_history() -> bool:
+    """Tell whether this run is due to the browser's back or forward button."""
+    context = get_script_run_ctx()
+    return bool(context and context.is_history_navigation)
+
+
+def query_of_history() -> dict[str, str]:
+    """The query in the URL that the browser's history led to.
+
+    Where the page changed with it, ``st.query_params`` has lost the values of the page's widgets.
+    """
+    context = get_script_run_ctx()
+    return dict(parse_qsl(context.query_string)) if context and came_by_history() else {}
+
+
+def serve_pages_by_the_router_alone() -> None:
+    """Have the server take pages from ``st.navigation``, not from a folder named ``pages``.
+
+    Until ``st.navigation`` was called once, a server that finds that folder serves its scripts by
+    itself (``script_runner``, "MPA v1").
+    """
+    PagesManager.uses_pages_directory = False
+
+
+def ask_nobody_for_our_address() -> None:
+    """Keep the server from asking checkip.amazonaws.com which address it has.
+
+    It asks when a browser comes by a host name that it does not know, and only to allow that
+    address as well; ``browser.serverAddress`` and ``server.corsAllowedOrigins`` allow a host by
+    its name.
+    """
+    net_util.get_external_ip = _unknown
+
+
+def _unknown() -> None:
+    """No address."""

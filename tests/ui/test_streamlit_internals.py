@@ -1,0 +1,125 @@
+"""Which of Streamlit's private parts a release has changed, by name."""
+
+import importlib
+import inspect
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import streamlit
+from packaging.requirements import Requirement
+from streamlit import config, net_util
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
+from streamlit.testing.v1 import AppTest
+from streamlit.web import cli
+from streamlit.web.server import server_util
+
+from embfilter_viz.ui import streamlit_internals
+from embfilter_viz.ui.streamlit_internals import HIDDEN_SETTINGS, KNOWN
+
+ROOT = Path(__file__).parents[2]
+RELEASE = streamlit.__version__
+
+PARTS = [
+    (ScriptRunContext, "main_script_path", "app_folder"),
+    (ScriptRunContext, "session_id", "session_id"),
+    (ScriptRunContext, "page_script_hash", "page_id"),
+    (ScriptRunContext, "is_history_navigation", "came_by_history"),
+    (ScriptRunContext, "query_string", "query_of_history"),
+    (PagesManager, "uses_pages_directory", "serve_pages_by_the_router_alone"),
+    (net_util, "get_external_ip", "ask_nobody_for_our_address"),
+    (cli, "main", "run"),
+]
+
+
+def test_this_is_the_release_whose_parts_are_known() -> None:
+    assert RELEASE.startswith(f"{KNOWN}."), (
+        f"Streamlit {RELEASE} is installed, and ui/streamlit_internals.py knows {KNOWN}: if all "
+        "other tests pass, raise KNOWN there and the range in pyproject.toml"
+    )
+
+
+def test_pyproject_allows_the_known_release_and_not_the_next() -> None:
+    named = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    (allowed,) = [
+        found.specifier for line in named if (found := Requirement(line)).name == "streamlit"
+    ]
+    major, minor = map(int, KNOWN.split("."))
+    assert allowed.contains(f"{KNOWN}.0")
+    assert allowed.contains(f"{KNOWN}.9")
+    assert not allowed.contains(f"{major}.{minor + 1}.0")
+
+
+@pytest.mark.parametrize(("owner", "name", "used_by"), PARTS, ids=[part[2] for part in PARTS])
+def test_the_part_is_still_there(owner: Any, name: str, used_by: str) -> None:
+    has = name in getattr(owner, "__dataclass_fields__", ()) or hasattr(owner, name)
+    assert has, (
+        f"Streamlit {RELEASE} has no {owner.__name__}.{name} any more: {used_by} in "
+        "ui/streamlit_internals.py needs another way"
+    )
+
+
+def test_every_function_of_the_module_has_its_part_in_the_list() -> None:
+    functions = {
+        name
+        for name in streamlit_internals.__all__
+        if inspect.isfunction(getattr(streamlit_internals, name))
+    }
+    assert functions == {used_by for _, _, used_by in PARTS}
+
+
+def test_streamlit_knows_every_setting_of_ours() -> None:
+    ours = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
+    known = config._config_options_template
+    names = {
+        f"{section}.{name}"
+        for section, values in ours.items()
+        for name, value in values.items()
+        if not isinstance(value, dict)
+    }
+    unknown = sorted(names - set(known))
+    assert not unknown, f"Streamlit {RELEASE} passes over these lines of config.toml: {unknown}"
+    assert {name for name in names if known[name].visibility == "hidden"} == set(HIDDEN_SETTINGS)
+
+
+def test_a_run_says_its_session_its_page_and_its_folder() -> None:
+    def script() -> None:
+        import streamlit as st
+
+        from embfilter_viz.ui import streamlit_internals as parts
+
+        st.session_state["said"] = (
+            parts.session_id(), parts.page_id(), parts.app_folder(), parts.came_by_history(),
+            parts.query_of_history(),
+        )  # fmt: skip
+
+    session, page, folder, by_history, query = (
+        AppTest.from_function(script).run().session_state["said"]
+    )
+    assert session not in ("", "no session")
+    assert page
+    assert folder.is_dir()
+    assert folder != Path.cwd()
+    assert (by_history, query) == (False, {})
+
+
+def test_outside_of_a_server_there_is_no_run() -> None:
+    assert streamlit_internals.session_id() == "no session"
+    assert streamlit_internals.page_id() == ""
+    assert streamlit_internals.app_folder() == Path.cwd()
+    assert streamlit_internals.query_of_history() == {}
+
+
+def test_a_browser_from_an_unknown_host_has_nobody_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    importlib.reload(net_util)  # as it comes: another test may have had a page run
+    asked: list[str] = []
+    monkeypatch.setattr(net_util, "get_internal_ip", lambda: "192.0.2.1")
+    monkeypatch.setattr(net_util, "_make_blocking_http_get", lambda url, **_: asked.append(url))
+    assert not server_util.is_url_from_allowed_origins("http://elsewhere.example")
+    assert asked, f"Streamlit {RELEASE} asks nobody any more: ask_nobody_for_our_address can go"
+    asked.clear()
+    streamlit_internals.ask_nobody_for_our_address()
+    assert not server_util.is_url_from_allowed_origins("http://elsewhere.example")
+    assert asked == []
