@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.hostile import TOKENS, write_hostile_checkpoint
 
@@ -49,7 +50,7 @@ def test_a_fast_drag_ends_with_the_last_window_in_every_figure(visit: Any) -> No
     for pixels in (120, -200, 90):
         window = reader.drag_handle("l", pixels)
     reader.await_window(window, "start_alike", "start_anatomy", "start_worth")
-    assert reader.window == window
+    reader.await_strip(window)
     reader.await_typed(window)
     reader.well()
 
@@ -105,14 +106,14 @@ def test_a_click_on_a_point_marks_it_in_both_maps_and_lists_its_neighbours(
     rings = [trace for trace in figure["data"] if trace["marker"]["size"] == 15]
     assert [ring["xaxis"] for ring in rings] == ["x", "x2"]
     reader.await_value("row", str(row))
-    assert reader.page.locator("[data-testid=stText]").inner_text() != shown
-    assert reader.page.locator("[data-testid=stDataFrame]").count() == 2
+    expect(reader.page.locator("[data-testid=stText]")).not_to_have_text(shown)
+    expect(reader.page.locator("[data-testid=stDataFrame]")).to_have_count(2)
     # Cells of strangers that a spreadsheet would run are saved by our own buttons only.
     tools = reader.page.locator("[data-testid=stDataFrame] [data-testid=stElementToolbarButton] *")
     labels = [tool.get_attribute("aria-label") for tool in tools.all()]
     assert "Search" in labels
     assert "Download as CSV" not in labels
-    assert f"row={row}" in reader.page.url
+    reader.await_link(f"row={row}")
     reader.well()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from embfilter_viz.models.sources import bundled
 from tests.browser.server import Server
@@ -89,8 +90,8 @@ def test_closing_reloading_leaving_and_coming_back_all_end_in_a_working_page(
     for reader in (travels, reloads):
         reader.complete()
         assert reader.alerts == []
-        assert reader.page.locator("h1").inner_text().startswith("Why do two unrelated")
-        assert "of 32 directions" in reader.page.locator(".strip .keep").inner_text()
+        expect(reader.page.locator("h1")).to_contain_text("Why do two unrelated")
+        expect(reader.page.locator(".strip .keep")).to_contain_text("of 32 directions")
         window = reader.move_handle("l", "ArrowRight")
         reader.await_window(window, "start_alike")
         reader.well()
@@ -112,7 +113,7 @@ def test_when_all_have_left_it_goes_on_and_only_cancel_stops_it(
     cancel = quits.page.get_by_role("button", name="Cancel")
     cancel.click()
     quits.page.locator("[data-testid=stAlert]", has_text="Stopped for you").wait_for()
-    assert cancel.count() == 0
+    expect(cancel).to_have_count(0)
     fetches(waits)
     waits.page.get_by_role("button", name="Cancel").click()
     waits.page.locator("[data-testid=stAlert]", has_text="Stopped. What").wait_for()

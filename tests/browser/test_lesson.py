@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from playwright.sync_api import expect
+
 FOCUSED = """() => {
   const e = document.activeElement;
   const named = e.labels?.[0]?.closest("[role=radiogroup]")?.getAttribute("aria-label") ?? "";
@@ -54,9 +56,9 @@ def test_the_lesson_is_walked_with_the_keyboard_alone(visit: Any, tiny_folder: P
     for step in range(1, 8):
         page.locator(".step-heading", has_text=f"Step {step} of 7").wait_for()
         reader.complete()
-        assert page.locator(".st-key-lesson_chart .chart").count() == 0, "the guess comes first"
+        expect(page.locator(".st-key-lesson_chart .chart")).to_have_count(0)  # first the guess
         guess(reader, step)
-        assert f"guess_{step}=" in page.url
+        reader.await_link(f"guess_{step}=")
         if step == 7:
             break
         tab_to(page, "BUTTON", "Next step")
@@ -67,7 +69,7 @@ def test_the_lesson_is_walked_with_the_keyboard_alone(visit: Any, tiny_folder: P
             " && document.activeElement.innerText.startsWith(words)",
             arg=f"Step {step + 1} of 7",
         )
-    assert "7 of 7 guesses made" in page.locator(".st-key-lesson_steps").inner_text()
+    expect(page.locator(".st-key-lesson_steps")).to_contain_text("7 of 7 guesses made")
     assert "What it does not mean" in page.locator("[data-testid=stMain]").inner_text()
 
     # A move of the strip reaches the figure, and the link brings all of it back.
@@ -77,7 +79,7 @@ def test_the_lesson_is_walked_with_the_keyboard_alone(visit: Any, tiny_folder: P
     again.page.goto(page.url)
     again.complete()
     assert again.page.locator(".step-heading").inner_text().startswith("Step 7 of 7")
-    assert "7 of 7 guesses made" in again.page.locator(".st-key-lesson_steps").inner_text()
+    expect(again.page.locator(".st-key-lesson_steps")).to_contain_text("7 of 7 guesses made")
     assert again.sent("lesson_chart") == reader.sent("lesson_chart")
     again.well()
     reader.well()

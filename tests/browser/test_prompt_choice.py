@@ -1,7 +1,9 @@
 """Own templates and layers in the browser: a link brings them, and they go along to all pages."""
 
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode
+
+from playwright.sync_api import expect
 
 TEMPLATE = 'Passage: "{text}" & so on'
 
@@ -13,30 +15,26 @@ def test_a_link_brings_template_pooling_and_layer_and_they_go_along(visit: Any) 
     }  # fmt: skip
     reader = visit(f"filter_and_lens?{urlencode(asked)}")
     sidebar = reader.page.locator("[data-testid=stSidebar]")
-    assert reader.key("template").locator("input").input_value() == TEMPLATE
-    assert reader.key("layer").locator("input").input_value() == "12"
-    assert "Read after layer 12 of 30." in sidebar.inner_text()
+    reader.await_value("template", TEMPLATE)
+    reader.await_value("layer", "12")
+    expect(sidebar).to_contain_text("Read after layer 12 of 30.")
     reader.page.get_by_text("after layer 12, of the top 10 tokens").wait_for()
 
     reader.go("Spectrum").go("Filter and lens")
-    assert {key: said(reader)[key] for key in asked} == asked
     reader.page.get_by_text("after layer 12, of the top 10 tokens").wait_for()
+    for key, value in asked.items():
+        reader.await_link(urlencode({key: value}))
 
     reader.key("layer").locator("input").focus()
     reader.page.keyboard.press("ArrowRight")
     reader.page.get_by_text("after layer 13, of the top 10 tokens").wait_for()
     reader.complete()
-    assert "Read after layer 13 of 30." in sidebar.inner_text()
-    assert said(reader)["layer"] == "13"
+    expect(sidebar).to_contain_text("Read after layer 13 of 30.")
+    reader.await_link("layer=13")
 
     reader.page.reload()
     reader.complete()
-    assert reader.key("layer").locator("input").input_value() == "13"
-    assert reader.key("template").locator("input").input_value() == TEMPLATE
+    reader.await_value("layer", "13")
+    reader.await_value("template", TEMPLATE)
     assert reader.barriers == []
     reader.well()
-
-
-def said(reader: Any) -> dict[str, str]:
-    """What the address says."""
-    return {key: values[0] for key, values in parse_qs(urlsplit(reader.page.url).query).items()}

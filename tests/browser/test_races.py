@@ -30,7 +30,7 @@ def moves_and_clicks(reader: Any, waits: Iterable[int], rest: int, *figures: str
         reader.page.wait_for_timeout(rest)
         reader.complete()
         assert reader.window == window, f"{wait} ms after the move"
-        assert reader.typed.input_value() == window
+        reader.await_typed(window)
         reader.await_window(window, *figures)
     reader.well()
 
@@ -70,7 +70,7 @@ def test_one_drag_is_one_entry_of_the_history_and_back_returns_to_what_was_seen(
     reader.await_window(dragged, "spectrum_chart", "energy_chart")
     assert reader.page.evaluate(entries) == before + 1
     reader.go("Average token")
-    assert f"window={dragged.replace(':', '%3A')}" in reader.page.url
+    reader.await_link(f"window={dragged.replace(':', '%3A')}")
     assert reader.page.evaluate(entries) == before + 2
     moved = reader.move_handle("r", "PageDown")
     reader.await_window(moved, "shift_chart")
@@ -83,7 +83,7 @@ def test_one_drag_is_one_entry_of_the_history_and_back_returns_to_what_was_seen(
         reader.page.wait_for_url(f"**/{page}?**")
         reader.await_window(window, figure)
         reader.await_typed(window)
-        assert reader.window == window
+        reader.await_strip(window)
     assert reader.page.evaluate(entries) == before + 3
     reader.page.go_forward()
     reader.await_window(dragged, "spectrum_chart")
@@ -106,7 +106,7 @@ def test_moves_are_undone_and_done_again_by_the_keyboard(visit: Any) -> None:
         reader.page.keyboard.press(keys)
         reader.await_window(window, "spectrum_chart", "energy_chart")
         reader.await_typed(window)
-    assert f"window={moved.replace(':', '%3A')}" in reader.page.url
+    reader.await_link(f"window={moved.replace(':', '%3A')}")
     # In a field that is being typed in, the keys are the field's own.
     reader.typed.click()
     reader.page.keyboard.type("7")
@@ -132,8 +132,7 @@ def test_a_server_that_was_started_again_takes_the_window_and_the_text_that_are_
         reader.await_typed(moved)
         reader.await_value("text", "The tide")
         assert reader.window == moved
-        assert f"window={moved.replace(':', '%3A')}" in reader.page.url
-        assert "text=The+tide" in reader.page.url
+        reader.await_link(f"window={moved.replace(':', '%3A')}", "text=The+tide")
         # Streamlit asks for a run of its own accord only where one was just under way: without
         # our asking, a server that never ran the page drops what is moved on it.
         moved = reader.move_handle("l", "PageDown")

@@ -3,6 +3,8 @@
 from typing import Any
 from urllib.parse import quote
 
+from playwright.sync_api import expect
+
 LINES = "A woman is playing the violin.\nA violinist plays beneath the train tracks."
 LINK = f"two_texts?first_text={quote(LINES)}&second_text={quote('The judge dismissed the case.')}"
 
@@ -11,12 +13,12 @@ def test_two_texts_and_more(visit: Any, embedded: None) -> None:
     reader = visit("two_texts")
     assert reader.alerts == []
     metrics = reader.page.locator("[data-testid=stMetricValue]")
-    assert metrics.first.inner_text() == "0.959"
+    expect(metrics.first).to_have_text("0.959")
     before = metrics.nth(1).inner_text()
     window = reader.move_handle("l", "PageUp")
     reader.await_window(window, "growth_chart", "anatomy_chart")
-    assert metrics.nth(1).inner_text() != before
-    assert metrics.first.inner_text() == "0.959"
+    expect(metrics.nth(1)).not_to_have_text(before)
+    expect(metrics.first).to_have_text("0.959")
     field = reader.key("second_text").locator("textarea")
     field.fill("The judge dismissed the case.")
     field.press("Control+Enter")
@@ -24,7 +26,7 @@ def test_two_texts_and_more(visit: Any, embedded: None) -> None:
         "document.querySelector('[data-testid=stMetricValue]')?.innerText === '0.892'"
     )
     reader.complete()
-    assert "second_text=The+judge" in reader.page.url.replace("%20", "+")
+    reader.await_link("second_text=The+judge")
     reader.well()
 
     many = visit(LINK)

@@ -26,7 +26,7 @@ def test_a_cell_goes_to_the_strip_and_what_was_tried_is_found_again(
     reader.page.wait_for_selector(".st-key-sweep_chart .hoverlayer .hovertext")
     reader.page.mouse.click(x, y)
     reader.await_window(window, "sweep_chart")
-    assert reader.window == window
+    reader.await_strip(window)
     # By keys: up drops more of the weak end, right more of the strong one; Enter uses the cell.
     plane = reader.key("sweep_chart").locator(".plot")
     plane.focus()
@@ -41,7 +41,7 @@ def test_a_cell_goes_to_the_strip_and_what_was_tried_is_found_again(
     assert to_right < right
     plane.press("Enter")
     reader.await_window(walked, "sweep_chart")
-    assert reader.window == walked
+    reader.await_strip(walked)
     window = walked
     for _ in range(40):  # as far as there are windows, and no further
         plane.press("ArrowRight")
@@ -52,7 +52,7 @@ def test_a_cell_goes_to_the_strip_and_what_was_tried_is_found_again(
     reader.page.get_by_role("button", name="Keep the strip's window").click()
     reader.go("Compare")
     reader.page.get_by_text("Tried in this browser").wait_for()
-    assert reader.page.evaluate("JSON.parse(localStorage['embfilter-viz runs']).length") >= 2
+    reader.page.wait_for_function("JSON.parse(localStorage['embfilter-viz runs']).length >= 2")
 
     # Another tab of the same browser, after this one is closed.
     url = reader.page.url
@@ -68,7 +68,7 @@ def test_a_cell_goes_to_the_strip_and_what_was_tried_is_found_again(
     again.page.wait_for_selector(".st-key-comparison_chart .chart[data-drawn]")
     again.page.get_by_role("button", name="Forget all").click()
     again.page.get_by_text("Nothing is kept yet.").wait_for()
-    assert again.page.evaluate("localStorage['embfilter-viz runs']") == "[]"
+    again.page.wait_for_function("localStorage['embfilter-viz runs'] === '[]'")
     again.well()
 
 

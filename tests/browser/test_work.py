@@ -3,6 +3,8 @@
 import time
 from typing import Any
 
+from playwright.sync_api import expect
+
 
 def test_others_move_on_while_one_embeds_and_cancel_is_quick(
     visit: Any, embedded: None, capsys: Any
@@ -25,8 +27,8 @@ def test_others_move_on_while_one_embeds_and_cancel_is_quick(
     busy.page.get_by_role("button", name="Cancel").click()
     busy.page.locator("[data-testid=stAlert]", has_text="Stopped").wait_for()
     cancelled = time.monotonic() - start
-    assert busy.page.locator("[data-testid=stProgress]").count() == 0
-    assert busy.page.get_by_role("button", name="Continue").is_visible()
+    expect(busy.page.locator("[data-testid=stProgress]")).to_have_count(0)
+    expect(busy.page.get_by_role("button", name="Continue")).to_be_visible()
     with capsys.disabled():
         print(
             f"\n  strip moved while another tab embeds: {max(waits):.2f} s at worst; "

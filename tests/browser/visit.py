@@ -7,13 +7,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, Download, Locator, Page, TimeoutError
+from playwright.sync_api import BrowserContext, Download, Locator, Page, TimeoutError, expect
 
 READY = (
     "[data-testid=stApp][data-test-connection-state=CONNECTED][data-test-script-state=notRunning]"
 )
 PATIENCE = 90_000
 """Milliseconds that anything may take on a busy machine; nothing usually takes a tenth."""
+expect.set_options(timeout=PATIENCE)
 
 # Streamlit 1.67 does not know at which depth it is served and asks below the page's own path
 # first; both answers are 404 and it goes on with the right address.
@@ -132,6 +133,15 @@ class Visit:
         """The window as the strip says it, ``l:r``."""
         said = self.page.locator(".strip .keep").inner_text()
         return said.removeprefix("kept ").split(" ")[0]
+
+    def await_strip(self, window: str) -> None:
+        """Wait until the strip says that it keeps that window."""
+        expect(self.page.locator(".strip .keep")).to_contain_text(f"kept {window} ")
+
+    def await_link(self, *parts: str) -> None:
+        """Wait until the address has each of the parts, as they stand in it."""
+        for part in parts:
+            expect(self.page).to_have_url(re.compile(re.escape(part)))
 
     @property
     def typed(self) -> Locator:
