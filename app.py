@@ -48,6 +48,7 @@ from embfilter_viz.ui.beginning import begin  # noqa: E402
 from embfilter_viz.ui.chart import load_plotly  # noqa: E402
 from embfilter_viz.ui.choices import (  # noqa: E402
     choose_head,
+    choose_language,
     choose_model,
     choose_running,
 )
@@ -70,6 +71,7 @@ with st.sidebar:
         choose_head(model)
     with prompt_here:
         st.session_state["_prompt"] = choose_prompt(model)
+    st.session_state["_language"] = choose_language()
     card_here = st.container()
     st.page_link(PAGES[-1], label="Words and what they mean")
 page.run()

@@ -36,11 +36,14 @@ from embfilter_viz.models.families import layers_of
 from embfilter_viz.models.formats.fingerprints import content_hash, files_of_tokenizer
 from embfilter_viz.models.head.frequencies import (
     TokenFrequencies,
+    WordCounts,
     check_smoothing,
     from_corpus,
     from_model,
-    from_wordfreq,
+    mixed,
+    word_counts,
 )
+from embfilter_viz.models.head.languages import ENGLISH, Languages
 from embfilter_viz.models.head.ordinary import OrdinaryTokens, ordinary_tokens
 from embfilter_viz.models.head.rotated_head import RotatedHead
 from embfilter_viz.models.head.unembedding import Head, Unembedding, find_head, open_head
@@ -62,7 +65,7 @@ __all__ = ["FREQUENCY_SOURCES", "Model", "open_model"]
 
 FREQUENCY_SOURCES = {
     "model": "the model's own next-token probabilities, averaged over texts",
-    "wordfreq": "English word frequencies pushed through the tokenizer",
+    "wordfreq": "the word frequencies of a language, pushed through the tokenizer",
     "corpus": "token counts over texts of yours",
 }
 """Where the token frequencies p̂ can come from; see method.md, section 3."""
@@ -297,6 +300,7 @@ class Model:
         texts: Sequence[str] | None = None,
         *,
         alpha: float = 1.0,
+        language: str = ENGLISH,
         whole: bool = False,
         progress: Progress = silent,
     ) -> TokenFrequencies:
@@ -307,6 +311,8 @@ class Model:
             texts: the texts to count over (``corpus``) or to run the model over (``model``;
                 the demo texts if not given). Not used by ``wordfreq``.
             alpha: additive smoothing, in counts, for the two sources that count.
+            language: of ``wordfreq``: a code such as ``de``, or several, such as ``en,id`` in equal
+                parts or ``en=3,id=1``. Each language is counted once a tokenizer.
             whole: whether the model is run over all texts. With a large head
                 (:data:`COSTLY_HEAD`) it is otherwise run until the estimate is good enough, and
                 ``detail`` says its error.
@@ -316,7 +322,8 @@ class Model:
             p̂ with its source.
 
         Raises:
-            InputError: for an unknown source, ``corpus`` without texts, or an α below 0.
+            InputError: for an unknown source, an unknown language or one of another source than
+                ``wordfreq``, ``corpus`` without texts, or an α below 0.
         """
         if source not in FREQUENCY_SOURCES:
             raise InputError(
@@ -324,6 +331,13 @@ class Model:
                 f"take one of {', '.join(FREQUENCY_SOURCES)}"
             )
         check_smoothing(alpha)
+        if source == "wordfreq":
+            return self._word_frequencies(Languages.of(language), alpha, progress)
+        if language != ENGLISH:
+            raise InputError(
+                f"language {language!r}: frequencies {source!r} have no choice of language; take "
+                "the source wordfreq"
+            )
         if source == "corpus" and not texts:
             raise InputError("frequencies 'corpus': counting needs texts, and there are none")
         if source == "model" and texts is None:
@@ -339,7 +353,6 @@ class Model:
                 good_enough=good_enough,
                 progress=progress,
             ),
-            "wordfreq": lambda: from_wordfreq(self.vocabulary, alpha=alpha, progress=progress),
             "corpus": lambda: from_corpus(
                 self.vocabulary, texts or (), alpha=alpha, progress=progress
             ),
@@ -353,7 +366,7 @@ class Model:
             "version": STORE_VERSION,
             "source": source,
             "alpha": None if source == "model" else alpha,
-            "texts": None if source == "wordfreq" else digest_of_texts(texts or ()),
+            "texts": digest_of_texts(texts or ()),
         }
         if good_enough is not None:
             key["good_enough"] = good_enough
@@ -369,6 +382,31 @@ class Model:
                     "frequencies", key, lambda: _arrays_of(makers[source]()), progress=progress
                 ),
             ),
+        )
+
+    def _word_frequencies(
+        self, languages: Languages, alpha: float, progress: Progress
+    ) -> TokenFrequencies:
+        """Return the token frequencies of words; only the counts of each language are work."""
+
+        def counted(code: str) -> WordCounts:
+            key = {
+                "version": STORE_VERSION,
+                "tokenizer": self._tokenizer_digest,
+                "d_vocab": self.d_vocab,
+                "language": code,
+            }
+
+            def count() -> dict[str, np.ndarray]:
+                found = word_counts(self.vocabulary, code, progress=progress)
+                return {"counts": found.counts, "n_words": np.array(found.n_words)}
+
+            kept = self.store.arrays("word-counts", key, count, progress=progress)
+            return WordCounts(kept["counts"], int(kept["n_words"]))
+
+        return self._once(
+            ("word frequencies", languages.name, alpha),
+            lambda: mixed(languages, [counted(code) for code, _ in languages.shares], alpha),
         )
 
     def ordinary_tokens(self, *, progress: Progress = silent) -> OrdinaryTokens:

@@ -46,7 +46,7 @@ def body(view: View) -> None:
         "N bands, 0 = single", 0, 400, 0, key="bands", bind="query-params",
         help="Remove N whole bands of neighbouring directions instead of one direction at a time.",
     )  # fmt: skip
-    st.caption(f"p̂ is {FREQUENCY_SOURCES[source]}.")
+    st.caption(f"p̂ is {_source_words(view, source)}.")
     texts, alpha = None, 1.0
     if source == "corpus":
         texts = uploaded_texts("corpus", "A .txt or .csv file whose tokens are counted")
@@ -65,9 +65,9 @@ def body(view: View) -> None:
     if source == "model" and not reads_texts(model):
         return
     if source == "model":
-        frequencies = frequencies_meanwhile(model)
+        frequencies = frequencies_meanwhile(view)
     else:
-        frequencies = token_frequencies(model, source, texts, alpha)
+        frequencies = token_frequencies(model, source, texts, alpha, view.language)
     if frequencies is None:
         return
     about_texts(f"token frequencies: {frequencies.detail}")
@@ -124,13 +124,15 @@ def body(view: View) -> None:
             "from embfilter_viz import open_model\n"
             "from embfilter_viz.analyses.spectroscopy import spectroscopy\n"
             f"model = {view.opening}\n"
-            f"p = model.frequencies({source!r}{', texts' if source == 'corpus' else ''})\n"
+            f"p = model.frequencies({source!r}{', texts' if source == 'corpus' else ''}"
+            f"{view.language_argument if source == 'wordfreq' else ''})\n"
             f"result = spectroscopy(model, p, gauge={gauge!r}, top={top})\n"
             "result.absolute_shift['frequent'], result.edge_to_bulk, result.sentence"
         ),
         command=(
             f"embfilter-viz spectroscopy {view.model_arguments} --gauge {gauge} --top {top} "
             f"--frequencies {'texts.txt' if source == 'corpus' else source}"
+            f"{view.language_options if source == 'wordfreq' else ''}"
             f"{f' --bands {n_bands}' if n_bands else ''}{view.running_options}"
         ),
     )
@@ -153,6 +155,13 @@ def _ratios(result: Spectroscopy) -> None:
         "is divided by the same ratio for random tokens.",
     )  # fmt: skip
     against.caption(f"95 % interval {times(random.low)} to {times(random.high)}")
+
+
+def _source_words(view: View, source: str) -> str:
+    """The source of p̂ in words, with the language where it has one."""
+    if source != "wordfreq":
+        return FREQUENCY_SOURCES[source]
+    return f"{view.word_frequencies}, pushed through the tokenizer; the sidebar has other languages"
 
 
 def _smoothing(frequencies) -> str:

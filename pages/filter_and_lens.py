@@ -40,7 +40,7 @@ def body(view: View) -> None:
     )  # fmt: skip
     top = right.number_input("Top tokens", 3, 50, 10, key="top", bind="query-params")
     st.caption(f"Removes {window.removes if removal == 'embedfilter' else REMOVALS[removal]}.")
-    frequencies = frequencies_meanwhile(model)
+    frequencies = frequencies_meanwhile(view)
     states = layer_states(view, text)
     ready = None
     if frequencies is not None and states is not None:

@@ -9,7 +9,8 @@ from embfilter_viz.ui.chart import chart
 from embfilter_viz.ui.choices import View
 from embfilter_viz.ui.inputs import index_below, second_model
 from embfilter_viz.ui.page import answer, folds, show
-from embfilter_viz.ui.results import direction, token_frequencies
+from embfilter_viz.ui.results import direction, word_frequencies
+from embfilter_viz.ui.sources import about_texts
 
 
 def body(view: View) -> None:
@@ -55,9 +56,10 @@ def body(view: View) -> None:
         )
         _accuracy(spectrum, view.model.loaded)
 
-    frequencies = token_frequencies(view.model, "wordfreq")
+    frequencies = word_frequencies(view)
     if frequencies is None:
         return
+    about_texts(f"token frequencies: {frequencies.detail}")
     found = direction(view.model, index, centre=centre, frequencies=frequencies)
     if found is None:
         return
@@ -96,6 +98,7 @@ def body(view: View) -> None:
         command=(
             f"embfilter-viz spectrum {view.model_arguments}{' --centre' if centre else ''} --json\n"
             f"embfilter-viz directions {view.model_arguments} --index {index} --top 12"
+            f"{view.language_options}"
         ),
     )
 

@@ -122,7 +122,7 @@ def _of_the_head_alone(view: View) -> None:
     """Show what a model that reads no texts has: its directions, and which are frequent."""
     from embfilter_viz.analyses.spectrum import describe_spectrum
     from embfilter_viz.figures import average_token, spectrum
-    from embfilter_viz.ui.results import logit_shifts, token_frequencies
+    from embfilter_viz.ui.results import logit_shifts, word_frequencies
 
     left, right = st.container(key="panels_head").columns(2, gap="medium")
     with left:
@@ -140,7 +140,7 @@ def _of_the_head_alone(view: View) -> None:
         answer(report.short)
     with right:
         st.header("Which of them carry frequent tokens?", anchor=False)
-        frequencies = token_frequencies(view.model, "wordfreq")
+        frequencies = word_frequencies(view)
         found = frequencies and logit_shifts(view.model, frequencies)
         if found is not None:
             chart(

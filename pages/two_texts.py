@@ -45,7 +45,7 @@ def body(view: View) -> None:
     if reference is None:
         return
 
-    frequencies = frequencies_meanwhile(model)
+    frequencies = frequencies_meanwhile(view)
     embeddings = embedded_texts(view, texts)
     ready = reference_texts(view, reference.without(texts))
     if frequencies is None or embeddings is None or ready is None:

@@ -242,6 +242,7 @@ def _folds(view: View, chosen: ChosenTask, kind: str) -> None:
             f"embfilter-viz leaderboard {name} {source} --task {task} {view.prompt_options} "
             f"{view.window_options}\n"
             f"embfilter-viz propose {name} texts.txt {view.prompt_options}"
+            f"{view.language_options}"
         ),
     )
 

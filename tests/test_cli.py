@@ -339,6 +339,24 @@ def test_export(
         )
 
 
+def test_a_language_is_that_of_the_word_frequencies_in_every_command(run: Run, tiny: Path) -> None:
+    model = open_model(str(tiny))
+    language = ("--language", "id=3,en", "--json")
+    asked = model.frequencies("wordfreq", language="en=1,id=3")
+    said = run("spectroscopy", tiny, "--top", 5, *language).json["frequencies"]
+    assert (said["source"], said["detail"]) == ("wordfreq", asked.detail)
+    assert "(en 25 %, id 75 %)" in asked.detail
+    assert run("propose", tiny, *language).json["language"] == "en=0.25,id=0.75"
+    ranks = {id: rank for id, rank in enumerate(asked.ranks.tolist())}
+    for command in (
+        ["directions", tiny, "--index", 0, "--top", 3],
+        ["lens", tiny, "the cat", "--top", 3],
+    ):
+        found = run(*command, *language).json
+        tokens = found.get("positive") or found["raw"]
+        assert [one["frequency_rank"] for one in tokens] == [ranks[one["id"]] for one in tokens]
+
+
 def test_a_lower_precision_is_another_result_and_said(run: Run, tiny: Path, tmp_path: Path) -> None:
     plain = run("lens", tiny, "the cat", "--frequencies", "wordfreq", "--json").json
     half = ("lens", tiny, "the cat", "--frequencies", "wordfreq", "--dtype", "bfloat16")
@@ -619,6 +637,14 @@ BAD: list[tuple[list[object], str]] = [
     (["spectroscopy", "MODEL", "--frequencies", "FILE", "--top", 200], r"top 200: .*2 to 128"),
     (["spectroscopy", "MODEL", "--frequencies", "FILE", "--top", 1], r"top 1: .*2 to 128"),
     (["spectroscopy", "MODEL", "--frequencies", "FILE", "--bands", 33], r"33"),
+    (["spectroscopy", "MODEL", "--language", "tlh"], r"language 'tlh': .*it has ar, bg, .*, zh"),
+    (
+        ["lens", "MODEL", "a", "--language", "de", "--frequencies", "model"],
+        r"--language and --frequencies model: only word frequencies have a language",
+    ),
+    (["pair", "MODEL", "a", "b", "--language", "en,en"], r"en comes twice"),
+    (["propose", "MODEL", "--language", "en=0"], r"weight '0' must be a number above 0"),
+    (["directions", "MODEL", "--index", 0, "--language", ""], r"language ''"),
     (["spectroscopy", "MODEL", "--bands", 0], r"'--bands': 0 is not in the range"),
     (["spectroscopy", "MODEL", "--seed", -1], r"'--seed': -1 is not in the range"),
     (["lens", "MODEL", ""], r"empty"),

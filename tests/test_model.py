@@ -371,12 +371,43 @@ def test_frequencies_of_each_source_come_back_from_the_store_as_they_were(
     assert model.frequencies(source, texts, alpha=0.5) is made
     import embfilter_viz.model as module
 
-    for maker in ("from_model", "from_wordfreq", "from_corpus"):
+    for maker in ("from_model", "word_counts", "from_corpus"):
         monkeypatch.setattr(module, maker, lambda *_, **__: pytest.fail("computed again"))
     again = open_model(str(tiny)).frequencies(source, texts, alpha=0.5)
     assert again.p.tobytes() == made.p.tobytes()
     fields = ("source", "detail", "smoothing", "counted", "zeros")
     assert [getattr(again, f) for f in fields] == [getattr(made, f) for f in fields]
+
+
+def test_each_language_is_counted_once_and_mixes_and_smoothing_are_made_of_that(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import wordfreq
+
+    asked: list[str] = []
+    lists = {"en": {"the": 0.05, "cat": 0.001}, "id": {"yang": 0.05, "cat": 0.002}}
+
+    def listed(code: str, **_: object) -> dict[str, float]:
+        asked.append(code)
+        return lists[code]
+
+    monkeypatch.setattr(wordfreq, "get_frequency_dict", listed)
+    model = open_model(str(tiny))
+    english = model.frequencies("wordfreq")
+    own = model.frequencies("wordfreq", language="id")
+    both = open_model(str(tiny)).frequencies("wordfreq", language="id,en")
+    smoother = open_model(str(tiny)).frequencies("wordfreq", language="id", alpha=3)
+    assert asked == ["en", "id"]
+    n = 10_000_000
+    for found in (english, own, both, smoother):
+        assert found.p.sum() == pytest.approx(1)
+    counts = [one.p * (one.counted + D_VOCAB) - 1 for one in (english, own, both)]
+    np.testing.assert_allclose((counts[0] + counts[1]) / 2, counts[2], atol=1e-6 * n)
+    assert not np.allclose(own.p, smoother.p)
+    assert "(id)" in own.detail
+    assert "(en, id)" in both.detail
+    with pytest.raises(InputError, match="frequencies 'model' have no choice of language"):
+        model.frequencies("model", language="id")
 
 
 def test_a_corpus_is_counted_by_hand(tiny_model: Model) -> None:

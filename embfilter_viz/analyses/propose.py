@@ -12,6 +12,7 @@ from embfilter_viz.evaluation.propose import (
     propose_from_texts,
 )
 from embfilter_viz.model import Model
+from embfilter_viz.models.head.languages import ENGLISH, Languages
 from embfilter_viz.spectral.spectroscopy import logit_shifts, token_rows
 from embfilter_viz.system.progress import Progress, silent
 
@@ -27,11 +28,12 @@ def propose_window(
     texts: Sequence[str] = (),
     prompt: str = "prompteol",
     *,
+    language: str = ENGLISH,
     progress: Progress = silent,
 ) -> Proposal:
     """Propose a window from unlabelled texts, or from the checkpoint where there are none.
 
-    Without texts its head, its tokenizer and English word frequencies are used; no text is encoded.
+    Without texts its head, its tokenizer and word frequencies are used; no text is encoded.
     They also decide where the texts do not: where they are too few, or where windows seem
     to agree more with soft whitening than raw embeddings, but not surely. The proposal says so.
 
@@ -39,15 +41,18 @@ def propose_window(
         model: the opened model.
         texts: any texts like those the window is for; repeated ones count once.
         prompt: how the texts are put to the model.
+        language: of the word frequencies, such as ``de`` or ``en,id``; the texts may be in any.
         progress: told of the work.
 
     Returns:
         the window with its reasons and the curves behind it.
 
     Raises:
-        InputError: an empty text, an unknown prompt, or texts whose embeddings are all the same.
+        InputError: an empty text, an unknown prompt, an unknown language, or texts whose
+            embeddings are all the same.
     """
-    proposal = _proposed(model, list(dict.fromkeys(texts)), prompt, progress)
+    languages = Languages.of(language)
+    proposal = _proposed(model, list(dict.fromkeys(texts)), prompt, languages, progress)
     papers = shifted_windows(model.card.family, model.d_model)
     if not papers:
         return proposal
@@ -55,7 +60,21 @@ def propose_window(
     return replace(proposal, why=f"{proposal.why}; {said}")
 
 
-def _proposed(model: Model, distinct: list[str], prompt: str, progress: Progress) -> Proposal:
+def _proposed(
+    model: Model, distinct: list[str], prompt: str, languages: Languages, progress: Progress
+) -> Proposal:
+    """Return the proposal by texts, or by the checkpoint where they do not decide.
+
+    Args:
+        model: the opened model.
+        distinct: the texts.
+        prompt: how they are put to the model.
+        languages: of the word frequencies.
+        progress: told of the work.
+
+    Returns:
+        the proposal.
+    """
     before, undecided = "", None
     if len(distinct) >= FEWEST_TEXTS:
         embeddings = model.encode(distinct, prompt, progress=progress)
@@ -70,12 +89,14 @@ def _proposed(model: Model, distinct: list[str], prompt: str, progress: Progress
             f"distinct texts given: {len(distinct)}, fewer than the {FEWEST_TEXTS} "
             "that a choice by texts needs, so they were not used; "
         )
-    frequencies = model.frequencies("wordfreq", progress=progress)
+    frequencies = model.frequencies("wordfreq", language=languages.name, progress=progress)
     average = model.average_token(frequencies, GAUGE, progress=progress)
     rows = token_rows(model.unembedding.W_U, frequencies.most(FREQUENT_TOKENS), GAUGE)
-    proposal = propose_from_head(logit_shifts(model.spectrum.V, rows, average.h))
+    shifts = logit_shifts(model.spectrum.V, rows, average.h)
+    proposal = propose_from_head(shifts, f"{languages.frequencies} (wordfreq)")
     return replace(
         proposal,
         why=f"{before}{proposal.why}",
+        language=languages.name,
         undecided_texts=undecided,
     )

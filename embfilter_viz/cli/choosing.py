@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from embfilter_viz.cli.inputs import lines_of, opened_model, opened_models, opened_yardstick
+from embfilter_viz.cli.inputs import (
+    language_asked,
+    lines_of,
+    opened_model,
+    opened_models,
+    opened_yardstick,
+)
 from embfilter_viz.cli.options import (
     COUNT,
     SEED,
@@ -15,6 +21,7 @@ from embfilter_viz.cli.options import (
     encodes,
     head_from_option,
     json_option,
+    language_option,
     model_argument,
     prompt_option,
     yardstick_option,
@@ -212,17 +219,18 @@ def compare_command(
 @model_argument
 @click.argument("texts", metavar="[TEXTS.txt]", required=False)
 @prompt_option
+@language_option
 @encodes
 @json_option
 def propose(model: str, texts: str | None, prompt: str, as_json: bool) -> None:
     """Propose a window from unlabelled texts, one on each line, or from the checkpoint alone.
 
     From 50 texts or more, the proposal is the middle of the windows whose cosines order pairs of
-    texts most like soft whitening does. From the checkpoint and English word frequencies
-    (wordfreq), it is the longest run of directions that move the logits of frequent tokens at most
-    three times as much as the median direction; this run also decides where texts do not. Both
-    proposals are for comparing texts by cosine: a classifier that is trained on embeddings can get
-    worse with a window.
+    texts most like soft whitening does. From the checkpoint and word frequencies (wordfreq; English
+    unless --language says else), it is the longest run of directions that move the logits of
+    frequent tokens at most three times as much as the median direction; this run also decides where
+    texts do not. Both proposals are for comparing texts by cosine: a classifier that is trained on
+    embeddings can get worse with a window.
     """
     from embfilter_viz.analyses.propose import propose_window
     from embfilter_viz.cli.tables import paragraph
@@ -230,7 +238,9 @@ def propose(model: str, texts: str | None, prompt: str, as_json: bool) -> None:
     lines = lines_of(texts) if texts is not None else []
     opened = opened_model(model)
     with watched() as progress:
-        proposal = propose_window(opened, lines, prompt, progress=progress)
+        proposal = propose_window(
+            opened, lines, prompt, language=language_asked(), progress=progress
+        )
 
     def words() -> str:
         about = f"window {proposal.window} {proposal.window.description}"

@@ -9,6 +9,7 @@ from embfilter_viz.cli.options import (
     encodes,
     frequencies_option,
     json_option,
+    language_option,
     model_argument,
     prompt_option,
     reference_option,
@@ -46,6 +47,7 @@ __all__ = ["pair"]
     help="How many words of each kind are shown.",
 )
 @frequencies_option
+@language_option
 @alpha_option
 @encodes
 @json_option

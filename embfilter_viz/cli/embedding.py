@@ -19,6 +19,7 @@ from embfilter_viz.cli.options import (
     encodes,
     frequencies_option,
     json_option,
+    language_option,
     model_argument,
     prompt_option,
     reference_option,
@@ -78,6 +79,7 @@ __all__ = ["embed", "geometry", "lens"]
     help="With --positions: show the place of this token, or of row #N, in every cell.",
 )
 @frequencies_option
+@language_option
 @alpha_option
 @encodes
 @json_option

@@ -4,7 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from embfilter_viz.cli.inputs import frequencies_of, opened_model, texts_of
+from embfilter_viz.cli.inputs import (
+    frequencies_of,
+    opened_model,
+    texts_of,
+    word_frequencies_of,
+)
 from embfilter_viz.cli.options import (
     COUNT,
     GAUGES,
@@ -13,6 +18,7 @@ from embfilter_viz.cli.options import (
     encodes,
     frequencies_option,
     json_option,
+    language_option,
     model_argument,
 )
 from embfilter_viz.cli.output import print_record
@@ -100,6 +106,7 @@ def spectrum(model: str, centre: bool, as_json: bool) -> None:
 @click.option(
     "--centre", is_flag=True, help="Take the direction of the head with its mean row subtracted."
 )
+@language_option
 @json_option
 def directions(model: str, index: int, top: int, centre: bool, as_json: bool) -> None:
     """Show the tokens at both ends of one direction: those that it raises and those that it lowers.
@@ -115,8 +122,8 @@ def directions(model: str, index: int, top: int, centre: bool, as_json: bool) ->
         raise InputError(
             f"--index {index}: {model} has directions 0 to {opened.d_model - 1}; take one of those"
         )
+    frequencies = word_frequencies_of(opened)
     with watched() as progress:
-        frequencies = opened.frequencies("wordfreq", progress=progress)
         opened.spectrum_of_head(centre=centre, progress=progress)
     found = describe_direction(opened, index, top=top, centre=centre, frequencies=frequencies)
 
@@ -146,6 +153,7 @@ def directions(model: str, index: int, top: int, centre: bool, as_json: bool) ->
 )
 @model_argument
 @frequencies_option
+@language_option
 @click.option("--gauge", type=click.Choice(GAUGES), default="centred", show_default=True,
               help="The choice of the constant that softmax ignores. In the paper's gauge the "
                   "constant stays in, and the shift at the strong end comes from it: permuted "

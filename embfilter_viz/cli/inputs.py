@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from embfilter_viz.cli.reporting import watched
 from embfilter_viz.errors import InputError
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "frequencies_of",
+    "language_asked",
     "lines_of",
     "opened_model",
     "opened_models",
     "opened_yardstick",
     "texts_of",
     "window_of",
+    "word_frequencies_of",
 ]
 
 
@@ -52,6 +55,7 @@ def opened_models(names: Iterable[str]) -> dict[str, "Model"]:
 
 
 _HEAD_FROM = "embfilter_viz.head_from"
+_LANGUAGE = "embfilter_viz.language"
 
 
 def _opened(name: str, head_from: str | None) -> "Model":
@@ -106,6 +110,8 @@ def frequencies_of(
 ) -> "TokenFrequencies":
     """Token frequencies by ``--frequencies``, counted in ``texts`` where there are any.
 
+    ``--language`` alone asks for word frequencies.
+
     Args:
         model: the opened model.
         source: model, wordfreq or the name of a file.
@@ -114,11 +120,39 @@ def frequencies_of(
 
     Returns:
         p̂ over the vocabulary.
+
+    Raises:
+        InputError: a language beside a source that has none.
     """
+    context = click.get_current_context()
+    if _LANGUAGE in context.meta and source != "wordfreq":
+        if context.get_parameter_source("source") != ParameterSource.DEFAULT:
+            raise InputError(
+                f"--language and --frequencies {source}: only word frequencies have a language; "
+                "drop one of them"
+            )
+        source = "wordfreq"
+    if source == "wordfreq":
+        return word_frequencies_of(model, alpha)
     with watched() as progress:
         if texts is None:
             return model.frequencies(source, alpha=alpha, progress=progress)
         return model.frequencies("corpus", texts, alpha=alpha, progress=progress)
+
+
+def language_asked() -> str:
+    """The languages of ``--language``, English where it was not given."""
+    from embfilter_viz.models.head.languages import ENGLISH
+
+    return str(click.get_current_context().meta.get(_LANGUAGE, ENGLISH))
+
+
+def word_frequencies_of(model: "Model", alpha: float = 1.0) -> "TokenFrequencies":
+    """Token frequencies by the word frequencies of ``--language``."""
+    with watched() as progress:
+        return model.frequencies(
+            "wordfreq", alpha=alpha, language=language_asked(), progress=progress
+        )
 
 
 def lines_of(file: str) -> list[str]:

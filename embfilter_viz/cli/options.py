@@ -26,6 +26,7 @@ __all__ = [
     "frequencies_option",
     "head_from_option",
     "json_option",
+    "language_option",
     "model_argument",
     "prompt_option",
     "prompt_option_with",
@@ -65,8 +66,8 @@ window_option = click.option(
 )
 frequencies_option = click.option(
     "--frequencies", "source", metavar="model|wordfreq|FILE", default="model", show_default=True,
-    help="The source of the token frequencies: the model's own predictions, English word "
-        "frequencies, or the counts in a file of texts.",
+    help="The source of the token frequencies: the model's own predictions, word frequencies "
+        "(English unless --language says else), or the counts in a file of texts.",
 )  # fmt: skip
 alpha_option = click.option(
     "--alpha", type=float, default=1.0, show_default=True,
@@ -88,6 +89,21 @@ def _noted(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
     return value
 
 
+def _language(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Note the languages under their one name, and refuse an unknown one before a model opens."""
+    if value is None:
+        return None
+    from embfilter_viz.models.head.languages import Languages
+
+    return _noted(ctx, parameter, Languages.of(value).name)
+
+
+language_option = click.option(
+    "--language", metavar="CODE|CODE,CODE|CODE=W,…", expose_value=False, callback=_language,
+    help="Language of the word frequencies (wordfreq), such as de; of several, such as en,id or "
+        "en=3,id=1, the weights divided by their sum are their shares of a text, equal if not "
+        "stated.  [default: en]",
+)  # fmt: skip
 head_from_option = click.option(
     "--head-from", metavar="MODEL", expose_value=False, callback=_noted,
     help="For a model saved without a head: another model of the same width and tokens. Only its "

@@ -7,7 +7,7 @@ Representations", here shrunk towards the identity as in Ledoit and Wolf 2004). 
 is the middle of those whose plain cosines order pairs of texts most like soft whitening does.
 
 From the head: the longest run of directions whose logit shift Δπ stays near that of the bulk. Which
-tokens are frequent is known from English word frequencies; no text is read.
+tokens are frequent is known from word frequencies; no text is read.
 
 Both are for comparing by cosine. A classifier trained on embeddings weighs directions itself: it
 gains little or nothing by a window, and can lose. ``benchmarks/propose.py`` compares the proposals
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 FREQUENCIES = "English word frequencies (wordfreq)"
-"""What says which tokens are frequent where no texts do."""
+"""What says which tokens are frequent where no texts do, unless another language is named."""
 
 FEWEST_TEXTS = 50
 """Texts below which their pairs say too little about a window to choose by."""
@@ -109,6 +109,8 @@ class Proposal:
     """From texts: agreement of the window less that of raw embeddings, 95 % over texts."""
     figures: Mapping[str, float] = field(default_factory=dict)
     """The other numbers that ``why`` speaks of, by name."""
+    language: str | None = None
+    """The language of the word frequencies, where these were used."""
     undecided_texts: "Proposal | None" = None
     """What texts said that left the choice to the checkpoint."""
 
@@ -128,6 +130,7 @@ class Proposal:
             "source": self.source,
             "worth": self.worth,
             "n_texts": self.n_texts,
+            "language": self.language,
             "gain": None if self.gain is None else asdict(self.gain),
             "figures": dict(self.figures),
             "undecided_texts": None
@@ -142,7 +145,7 @@ class Proposal:
         }
 
 
-def propose_from_head(shifts: np.ndarray) -> Proposal:
+def propose_from_head(shifts: np.ndarray, frequencies: str = FREQUENCIES) -> Proposal:
     """The longest run of directions whose logit shift is at most three times the median.
 
     Shifts are averaged over neighbours first (4 % of the spectrum), so that one direction that
@@ -151,6 +154,7 @@ def propose_from_head(shifts: np.ndarray) -> Proposal:
     Args:
         shifts: (d,) logit shift Δπ of frequent tokens, direction by direction, in a gauge that
             ties it down, such as ``centred``.
+        frequencies: what said which tokens are frequent, in words for the reason.
 
     Raises:
         InputError: no shifts, or some that are no finite numbers.
@@ -178,7 +182,7 @@ def propose_from_head(shifts: np.ndarray) -> Proposal:
         why = (
             "no part of the spectrum moves the logits of frequent tokens more than "
             f"{_NEAR_BULK:g} times as much as the median direction does, so the checkpoint and "
-            f"{FREQUENCIES} give no reason to drop any"
+            f"{frequencies} give no reason to drop any"
         )
     else:
         sides = []
@@ -191,7 +195,7 @@ def propose_from_head(shifts: np.ndarray) -> Proposal:
                 many = f"{count} " if count > 1 else ""
                 sides.append(f"the {many}{name} {_times(figures[name])}")
         why = (
-            f"from the checkpoint and {FREQUENCIES}: {window} is the longest run of directions "
+            f"from the checkpoint and {frequencies}: {window} is the longest run of directions "
             f"that move the logits of frequent tokens at most {_NEAR_BULK:g} times as much as the "
             f"median direction; on average {' and '.join(sides)} as much"
         )

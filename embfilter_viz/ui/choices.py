@@ -10,9 +10,11 @@ from embfilter_viz.errors import InputError
 from embfilter_viz.evaluation.grids import shifted_windows
 from embfilter_viz.models.encoding.devices import PRECISIONS, devices_here
 from embfilter_viz.models.encoding.prompts import find_prompt
+from embfilter_viz.models.head.languages import ENGLISH, NAMES, Languages
 from embfilter_viz.models.sources.known import known_models
 from embfilter_viz.models.sources.locate import BUNDLED
 from embfilter_viz.spectral.windows import Window
+from embfilter_viz.ui.markdown import escaped
 from embfilter_viz.ui.services import lacks_head, lend, lender_of
 from embfilter_viz.ui.streamlit_internals import came_by_history, query_of_history
 from embfilter_viz.ui.strip import profile, said_here, window_strip
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "View",
     "choose_head",
+    "choose_language",
     "choose_model",
     "choose_running",
     "choose_window",
@@ -44,6 +47,8 @@ class View:
     model: "Model"
     prompt: str
     window: Window
+    language: str = ENGLISH
+    """Of the word frequencies: a code, or several with their shares."""
 
     @property
     def spec(self) -> str:
@@ -77,6 +82,21 @@ class View:
         The device is left out: it changes no number beyond rounding.
         """
         return "" if self.model.dtype == "float32" else f" --dtype {self.model.dtype}"
+
+    @property
+    def word_frequencies(self) -> str:
+        """Say whose word frequencies they are that say which tokens are frequent."""
+        return Languages.of(self.language).frequencies
+
+    @property
+    def language_options(self) -> str:
+        """The language of word frequencies as the command line takes it; nothing for English."""
+        return "" if self.language == ENGLISH else f" --language {self.language}"
+
+    @property
+    def language_argument(self) -> str:
+        """The same as Python takes it, behind other arguments."""
+        return "" if self.language == ENGLISH else f", language={self.language!r}"
 
     @property
     def prompt_options(self) -> str:
@@ -186,6 +206,29 @@ def choose_running() -> tuple[str, str]:
         "every state to two or three digits. Their results are stored separately.",
     )
     return device or here[0], dtype or PRECISIONS[0]
+
+
+def choose_language() -> str:
+    """Return the language of the word frequencies, by its one name; English for what is unknown."""
+    said = st.selectbox(
+        "Language of word frequencies",
+        [ENGLISH, *(code for code in NAMES if code != ENGLISH)],
+        key="language",
+        bind="query-params",
+        accept_new_options=True,
+        help="Word frequencies say which tokens are frequent, where the model's own predictions "
+        "do not. Pick a language, or type several: `en,id` mixes them in equal parts, and "
+        "`en=3,id=1` with these weights. No language needs another package: its list of words "
+        "is read, and no text is split into words.",
+    )  # fmt: skip
+    try:
+        found = Languages.of(said or ENGLISH)
+    except InputError as error:
+        st.error(f"{escaped(str(error))}. Showing English instead.", icon=":material/error:")
+        found = Languages.of(ENGLISH)
+    if found.name != ENGLISH:
+        st.caption(escaped(f"{found.frequencies[0].upper()}{found.frequencies[1:]}."))
+    return found.name
 
 
 def choose_window(model: "Model") -> Window:

@@ -124,7 +124,7 @@ long as the resamples say, because the resamples hold the clusters fixed. In sim
 contained the true number in 90 % of the draws or more, and those of V-measure in 85 %.
 
 A window without labels: from texts, it is the window whose cosines order pairs of texts most like
-soft whitening of these texts does. From the checkpoint and English word frequencies (wordfreq), it is
+soft whitening of these texts does. From the checkpoint and word frequencies (wordfreq), it is
 the longest run of directions that hardly move the logits of frequent tokens.
 
 For Mistral-7B the paper shifts its window: it drops the 128 strongest directions and keeps the

@@ -102,12 +102,16 @@ def proposed(
     """
     model, prompt = view.model, view.prompt
     texts = chosen.task.texts if from_texts else ()
-    key = ("proposal", *(_key(view, chosen) if from_texts else (model.identity,)))
+    key = (
+        "proposal", view.language, *(_key(view, chosen) if from_texts else (model.identity,))
+    )  # fmt: skip
     asks = from_texts and not embedded and jobs().find(key) is None and must_embed(view, texts)
     return outcome(
         key,
         "Proposing a window",
-        lambda progress: propose_window(model, texts, prompt, progress=progress),
+        lambda progress: propose_window(
+            model, texts, prompt, language=view.language, progress=progress
+        ),
         button=f"Embed {len(texts):,} texts and propose a window" if asks else None,
         note="The work runs in the background. You can stop it; finished parts are kept."
         + passes_words(prompt),

@@ -33,7 +33,7 @@ from embfilter_viz.ui.results import (
     reference_texts,
     text_alike,
     text_pair,
-    token_frequencies,
+    word_frequencies,
 )
 from embfilter_viz.ui.services import outcome
 from embfilter_viz.ui.tokens import frequency_legend, token_row
@@ -72,7 +72,7 @@ class Parts:
     @_once
     def frequencies(self) -> TokenFrequencies | None:
         """Return p̂: by the model's own predictions, or by word frequencies meanwhile."""
-        return frequencies_meanwhile(self.view.model)
+        return frequencies_meanwhile(self.view)
 
     @_once
     def embeddings(self) -> np.ndarray | None:
@@ -132,7 +132,7 @@ class Parts:
     def direction(self) -> Direction | None:
         """The tokens that a direction writes, chosen by its number."""
         index = index_below(self.view.model.d_model, "Direction", "direction")
-        frequencies = token_frequencies(self.view.model, "wordfreq")
+        frequencies = word_frequencies(self.view)
         if frequencies is None:
             return None
         return direction(self.view.model, index, centre=False, frequencies=frequencies)

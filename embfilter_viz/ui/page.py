@@ -30,6 +30,7 @@ def show(name: str, body: Callable[[View], None]) -> None:
     heard_window()  # a session begins with the window of its URL, whatever page it opens a model on
     opening = OPENINGS[name]
     model_name, prompt = st.session_state["_model"], st.session_state["_prompt"]
+    language = st.session_state["_language"]
     model = opened(model_name)
     if model is None:
         # The words are on their way while the model opens; what a page computes with, its body
@@ -51,7 +52,7 @@ def show(name: str, body: Callable[[View], None]) -> None:
             st.caption(f"Texts are read in **{model.dtype}**, not in float32.")
         begin_page(model.name, prompt, window)
         try:
-            body(View(model, prompt, window))
+            body(View(model, prompt, window, language))
         except InputError as error:
             st.error(escaped(str(error)), icon=":material/error:")
 

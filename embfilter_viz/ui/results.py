@@ -32,6 +32,7 @@ from embfilter_viz.analyses.worth import PairTexts
 from embfilter_viz.evaluation.cosine_pairs import CosinePairs
 from embfilter_viz.model import Model, digest_of_texts
 from embfilter_viz.models.head.frequencies import TokenFrequencies
+from embfilter_viz.models.head.languages import ENGLISH
 from embfilter_viz.spectral.windows import Window
 from embfilter_viz.system.progress import Progress
 from embfilter_viz.ui.choices import View, passes_words
@@ -65,6 +66,7 @@ __all__ = [
     "text_pair",
     "token_frequencies",
     "translators",
+    "word_frequencies",
 ]
 
 T = TypeVar("T")
@@ -93,7 +95,11 @@ def embedded(view: View, text: str) -> Any:
 
 
 def token_frequencies(
-    model: Model, source: str = "model", texts: tuple[str, ...] | None = None, alpha: float = 1.0
+    model: Model,
+    source: str = "model",
+    texts: tuple[str, ...] | None = None,
+    alpha: float = 1.0,
+    language: str = ENGLISH,
 ) -> TokenFrequencies | None:
     """Token frequencies p̂, or ``None`` while they are being counted.
 
@@ -102,10 +108,13 @@ def token_frequencies(
         source: model, wordfreq or corpus.
         texts: those of the corpus.
         alpha: what is added to every count.
+        language: of wordfreq; other sources have none.
 
     Returns:
         p̂, or None while it is counted.
     """
+    if source != "wordfreq":
+        language = ENGLISH
     return outcome(
         (
             "frequencies",
@@ -113,21 +122,29 @@ def token_frequencies(
             source,
             None if source == "model" else alpha,
             texts and digest(texts),
+            language,
         ),
         "Finding the frequent tokens",
-        lambda progress: model.frequencies(source, texts, alpha=alpha, progress=progress),
+        lambda progress: model.frequencies(
+            source, texts, alpha=alpha, language=language, progress=progress
+        ),
     )
 
 
-def frequencies_meanwhile(model: Model) -> TokenFrequencies | None:
-    """The model's own token frequencies; while they are counted those of English words, named.
+def word_frequencies(view: View) -> TokenFrequencies | None:
+    """Token frequencies by the words of the language chosen, or ``None`` while they are counted."""
+    return token_frequencies(view.model, "wordfreq", language=view.language)
+
+
+def frequencies_meanwhile(view: View) -> TokenFrequencies | None:
+    """The model's own token frequencies; while they are counted those of words, named.
 
     ``None`` only for the moment in which the word frequencies are looked up.
     """
-    found = token_frequencies(model)
+    found = token_frequencies(view.model)
     if found is not None:
         return found
-    words = token_frequencies(model, "wordfreq")
+    words = word_frequencies(view)
     if words is not None:
         st.info(
             f"Until then **word frequencies stand in** for the model's own: {words.detail}. "

@@ -9,6 +9,7 @@ import pytest
 from embfilter_viz.analyses import propose
 from embfilter_viz.analyses.propose import propose_window
 from embfilter_viz.embeddings.isotropy import Interval
+from embfilter_viz.errors import InputError
 from embfilter_viz.evaluation import grids
 from embfilter_viz.evaluation.propose import propose_from_head, propose_from_texts
 from embfilter_viz.models.head.frequencies import TokenFrequencies
@@ -32,8 +33,10 @@ class Encoding(HandModel):
         drawn = np.random.default_rng(1).standard_normal((len(texts), 8))
         return drawn + 20 * self.spectrum.V[:, 0]
 
-    def frequencies(self, source: str, *, progress: Progress = silent) -> TokenFrequencies:
-        self.asked.append(source)
+    def frequencies(
+        self, source: str, *, language: str = "en", progress: Progress = silent
+    ) -> TokenFrequencies:
+        self.asked.append(source if language == "en" else f"{source} {language}")
         return frequencies_of(np.random.default_rng(2).uniform(0.1, 9, self.d_vocab))
 
 
@@ -49,6 +52,17 @@ def test_the_checkpoint_without_texts_encodes_nothing_and_names_the_word_frequen
     found = propose_window(model)
     assert (found.source, model.asked) == ("checkpoint", ["wordfreq"])
     assert "from the checkpoint and English word frequencies (wordfreq): " in found.why
+
+
+def test_another_language_is_asked_for_by_its_one_name_and_named() -> None:
+    model = Encoding()
+    found = propose_window(model, language="id, en")
+    assert model.asked == ["wordfreq en,id"]
+    assert "and word frequencies of English and Indonesian in equal parts (wordfreq)" in found.why
+    assert found.to_json()["language"] == "en,id"
+    with pytest.raises(InputError, match="language 'tlh'"):
+        propose_window(model, TEXTS, language="tlh")
+    assert propose_window(model, TEXTS).language is None
 
 
 def test_of_mistral_the_papers_own_window_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +101,7 @@ def test_the_checkpoint_decides_where_texts_do_not(monkeypatch: pytest.MonkeyPat
 def test_the_head_is_asked_about_frequent_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[np.ndarray] = []
 
-    def recording(shifts: np.ndarray) -> object:
+    def recording(shifts: np.ndarray, frequencies: str) -> object:
         asked.append(shifts)
         return propose_from_head(shifts)
 

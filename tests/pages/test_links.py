@@ -178,3 +178,33 @@ def test_a_link_with_an_empty_text_says_so(tiny: Path) -> None:
     explorer = Explorer("filter_and_lens", model=str(tiny), text="")
     assert len(explorer.errors) == 1
     assert "empty" in explorer.errors[0]
+
+
+@pytest.fixture
+def short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    import wordfreq
+
+    lists = {"en": {"the": 0.05, "cat": 0.01}, "id": {"kucing": 0.05, "yang": 0.03}}
+    monkeypatch.setattr(wordfreq, "get_frequency_dict", lambda code, **_: lists[code])
+
+
+@pytest.mark.usefixtures("short_lists")
+def test_the_language_of_word_frequencies_comes_from_the_link_and_goes_into_commands(
+    tiny: Path,
+) -> None:
+    explorer = Explorer("average_token", model=str(tiny), source="wordfreq", language="id,en")
+    assert explorer.errors == []
+    assert explorer.control("language").value == "id,en"
+    assert "word frequencies of English and Indonesian in equal parts, pushed" in explorer.words
+    assert " words of wordfreq (en, id), as in" in explorer.words
+    assert "--frequencies wordfreq --language en,id" in explorer.command
+    assert "model.frequencies('wordfreq', language='en,id')" in explorer.python
+    explorer.change("language", "en")
+    assert "--language" not in explorer.command
+    explorer.change("language", "id").go("spectrum")
+    assert "--index 0 --top 12 --language id" in explorer.command
+    wrong = Explorer("average_token", model=str(tiny), source="wordfreq", language="tlh")
+    (error,) = wrong.errors
+    assert error.startswith("language 'tlh': wordfreq has no frequencies for it; it has ar, bg")
+    assert error.endswith("Showing English instead.")
+    assert " words of wordfreq (en), as in" in wrong.words

@@ -13,16 +13,20 @@ import numpy as np
 
 from embfilter_viz.errors import InputError
 from embfilter_viz.models.encoding.unigram import Unigram
+from embfilter_viz.models.head.languages import ENGLISH, Languages
 from embfilter_viz.models.head.vocabulary import Vocabulary
 from embfilter_viz.system.progress import Progress, silent
 
 __all__ = [
     "TokenFrequencies",
+    "WordCounts",
     "check_smoothing",
     "from_corpus",
     "from_model",
     "from_wordfreq",
+    "mixed",
     "smoothed",
+    "word_counts",
 ]
 
 Source = Literal["model", "wordfreq", "corpus"]
@@ -30,8 +34,11 @@ Source = Literal["model", "wordfreq", "corpus"]
 WORDS_OF_RUNNING_TEXT = 10_000_000
 """How long a text the word frequencies stand for: α is weighed against its token counts."""
 _AFTER_A_SPACE = 0.9
-"""Share of words in running English text that follow a space; the rest open a line, a quotation
-or a bracket and are tokenised without one."""
+"""Share of words in running text that follow a space; the rest open a line, a quotation or a
+bracket and are tokenised without one."""
+_AFTER_A_SPACE_IN = {"ja": 0.0, "zh": 0.0, "ko": 0.5}
+"""The same where words are not written with a space before each: none in Japanese and Chinese. The
+words of the Korean list are mostly parts of words, of which about every second begins one."""
 _CHUNK = 4096
 
 
@@ -195,10 +202,92 @@ def from_corpus(
     )
 
 
+@dataclass(frozen=True)
+class WordCounts:
+    """Token counts of a text of ten million words of one language."""
+
+    counts: np.ndarray
+    """(d_vocab,) float64, not smoothed."""
+    n_words: int
+    """() distinct words that were pushed through the tokenizer."""
+
+
+def word_counts(
+    vocabulary: Vocabulary, language: str = ENGLISH, *, progress: Progress = silent
+) -> WordCounts:
+    """Push the word frequencies of one language of ``wordfreq`` through the tokenizer.
+
+    Args:
+        vocabulary: the model's tokens.
+        language: the code of one language, such as ``de``.
+        progress: told words as they are counted; may raise ``Cancelled``.
+
+    Returns:
+        the counts of tokens.
+
+    Raises:
+        InputError: a language that ``wordfreq`` does not know.
+    """
+    import wordfreq
+
+    progress("Reading word frequencies", 0, 0, "words")
+    Languages.of(language)  # else wordfreq would quietly take the nearest
+    known = wordfreq.get_frequency_dict(language, wordlist="best")
+    shares = {word: share for word, share in known.items() if "00" not in word}
+    words = list(shares)
+    counts = np.zeros(vocabulary.d_vocab)
+    whole = sum(shares.values())
+    spaced = _AFTER_A_SPACE_IN.get(language, _AFTER_A_SPACE)
+    places = [(" ", spaced), ("", 1 - spaced)]
+    for done in range(0, len(words), _CHUNK):
+        chunk = words[done : done + _CHUNK]
+        for before, share in places:
+            if not share:
+                continue
+            for word, ids in zip(chunk, _in_place(vocabulary, before, chunk), strict=True):
+                _count(counts, ids, shares[word] / whole * share * WORDS_OF_RUNNING_TEXT)
+        progress("Tokenising words", done + len(chunk), len(words), "words")
+    return WordCounts(counts, len(words))
+
+
+def mixed(languages: Languages, each: Sequence[WordCounts], alpha: float) -> TokenFrequencies:
+    """The frequencies of a text of ten million words in the given shares of languages.
+
+    p̂_j ∝ Σ_l s_l n_lj + α, with the share s_l of a language and its counts n_l. A word that two
+    languages write alike counts in both.
+
+    Args:
+        languages: the languages and their shares.
+        each: the counts of each of them, in their order.
+        alpha: added to every count.
+
+    Returns:
+        p̂, summing to 1.
+
+    Raises:
+        InputError: an α that cannot be.
+
+    >>> one, other = WordCounts(np.array([3.0, 0.0]), 1), WordCounts(np.array([0.0, 1.0]), 1)
+    >>> mixed(Languages.of("de,en"), [one, other], 0.0).p
+    array([0.75, 0.25])
+    """
+    shares = [share for _, share in languages.shares]
+    counts = np.sum([share * one.counts for share, one in zip(shares, each, strict=True)], axis=0)
+    return smoothed(
+        counts,
+        alpha,
+        source="wordfreq",
+        detail=(
+            f"{sum(one.n_words for one in each):,} words of wordfreq ({languages.short}), as in a "
+            f"text of {WORDS_OF_RUNNING_TEXT:,} words, no punctuation, α = {alpha:g}"
+        ),
+    )
+
+
 def from_wordfreq(
     vocabulary: Vocabulary,
     alpha: float = 1.0,
-    language: str = "en",
+    language: str = ENGLISH,
     *,
     progress: Progress = silent,
 ) -> TokenFrequencies:
@@ -206,15 +295,19 @@ def from_wordfreq(
 
     Each word stands for its share of a running text of ten million words. Nine times in ten it
     follows a space, as words do, else it opens a line; its tokens are counted as they are in
-    that place. Needs no corpus and no forward pass, but knows no punctuation, no newlines, no
-    capitals and no numbers of two digits or more (``wordfreq`` writes them all as zeros, so
-    they are left out): their tokens count as unseen and get α.
+    that place. In Chinese and Japanese no word follows a space, in Korean every second of the
+    list's words does, which are mostly parts of words. Needs no corpus and no forward pass, but
+    knows no punctuation, no newlines, no capitals and no numbers of two digits or more
+    (``wordfreq`` writes them all as zeros, so they are left out): their tokens count as unseen and
+    get α. A tokenizer that joins letters over the border of two words, as many do where no space
+    stands between them, would do so in a text and does not here.
 
     Args:
         vocabulary: the model's tokens.
         alpha: added to every count; at 1, as if each token had been seen once more in the
             ten million words.
-        language: a language code ``wordfreq`` knows, such as ``en`` or ``de``.
+        language: a language code ``wordfreq`` knows, such as ``en`` or ``de``, or several, such as
+            ``en,id`` in equal parts or ``en=3,id=1``.
         progress: told words as they are counted; may raise ``Cancelled``.
 
     Returns:
@@ -223,33 +316,9 @@ def from_wordfreq(
     Raises:
         InputError: a language ``wordfreq`` does not know, or an α that cannot be.
     """
-    import wordfreq
-
-    progress("Reading word frequencies", 0, 0, "words")
-    if language not in wordfreq.available_languages():  # else it would quietly take the nearest
-        raise InputError(
-            f"language {language!r}: wordfreq has no frequencies for it; try en, de, fr or zh"
-        )
-    known = wordfreq.get_frequency_dict(language, wordlist="best")
-    shares = {word: share for word, share in known.items() if "00" not in word}
-    words = list(shares)
-    counts = np.zeros(vocabulary.d_vocab)
-    whole = sum(shares.values())
-    for done in range(0, len(words), _CHUNK):
-        chunk = words[done : done + _CHUNK]
-        for before, share in ((" ", _AFTER_A_SPACE), ("", 1 - _AFTER_A_SPACE)):
-            for word, ids in zip(chunk, _in_place(vocabulary, before, chunk), strict=True):
-                _count(counts, ids, shares[word] / whole * share * WORDS_OF_RUNNING_TEXT)
-        progress("Tokenising words", done + len(chunk), len(words), "words")
-    return smoothed(
-        counts,
-        alpha,
-        source="wordfreq",
-        detail=(
-            f"{len(words):,} words of wordfreq ({language}), as in a text of "
-            f"{WORDS_OF_RUNNING_TEXT:,} words, no punctuation, α = {alpha:g}"
-        ),
-    )
+    languages = Languages.of(language)
+    each = [word_counts(vocabulary, code, progress=progress) for code, _ in languages.shares]
+    return mixed(languages, each, alpha)
 
 
 class PredictsTokens(Protocol):
