@@ -347,7 +347,7 @@ def test_a_language_is_that_of_the_word_frequencies_in_every_command(run: Run, t
     assert (said["source"], said["detail"]) == ("wordfreq", asked.detail)
     assert "(en 25 %, id 75 %)" in asked.detail
     assert run("propose", tiny, *language).json["language"] == "en=0.25,id=0.75"
-    ranks = {id: rank for id, rank in enumerate(asked.ranks.tolist())}
+    ranks = dict(enumerate(asked.ranks.tolist()))
     for command in (
         ["directions", tiny, "--index", 0, "--top", 3],
         ["lens", tiny, "the cat", "--top", 3],

@@ -35,7 +35,8 @@ def test_every_language_of_wordfreq_has_a_name() -> None:
 @pytest.mark.parametrize(
     ("said", "name"),
     [("de", "de"), (" de ", "de"), ("en, id", "en,id"), ("id,en", "en,id"), ("id=7", "id"),
-     ("id=2,en=2", "en,id"), ("id=1,en=3", "en=0.75,id=0.25"), ("zh,ru=2", "ru=0.666667,zh=0.333333")],
+     ("id=2,en=2", "en,id"), ("id=1,en=3", "en=0.75,id=0.25"),
+     ("zh,ru=2", "ru=0.666667,zh=0.333333")],
 )  # fmt: skip
 def test_languages_have_one_name_however_they_are_said(said: str, name: str) -> None:
     found = Languages.of(said)
