@@ -30,6 +30,7 @@ from embfilter_viz.models.encoding.prompts import (
     find_prompt,
 )
 from embfilter_viz.models.encoding.published import is_embedder, prompt_of, read_published
+from embfilter_viz.models.encoding.routers import experts_of
 from embfilter_viz.models.encoding.token_states import TokenStates
 from embfilter_viz.models.encoding.unigram import GOOD_ENOUGH
 from embfilter_viz.models.families import layers_of
@@ -71,6 +72,8 @@ FREQUENCY_SOURCES = {
 """Where the token frequencies p̂ can come from; see method.md, section 3."""
 
 T = TypeVar("T")
+Read = Callable[..., Iterator[tuple[np.ndarray, np.ndarray]]]
+"""A method of the encoder that reads texts batch by batch: their rows and what came out."""
 
 REMEMBERED = 12
 """Token frequencies and average tokens an opened model keeps in memory, each (d_vocab,)."""
@@ -491,8 +494,56 @@ class Model:
         texts = checked_texts(texts)
         asked = self.prompt(prompt)  # refused before anything is fetched for it
         if asked.members:
-            return self._averaged(texts, asked, progress)
-        rows = self._rows(asked, progress)
+            return self._averaged(self.encode, texts, asked, progress)
+        return self._known_or_read(
+            texts, self._rows(asked, progress), asked, Encoder.encode_batches, progress
+        )
+
+    def route(
+        self, texts: Sequence[str], prompt: str = "prompteol", *, progress: Progress = silent
+    ) -> np.ndarray:
+        """The router embedding of each text: (n, n_routers · n_experts) float32.
+
+        Every layer of a mixture of experts has a router; its softmax over the experts, pooled over
+        the tokens that the prompt reads, is one part, and the parts of all layers stand side by
+        side (Li and Zhou, arXiv 2410.10814). A layer that the prompt names changes nothing in it.
+        Kept in the store as embeddings are.
+
+        Raises:
+            InputError: as :meth:`encode`, and a model without routers (:attr:`n_experts`).
+        """
+        texts = checked_texts(texts)
+        asked = self.prompt(prompt)
+        if asked.members:
+            return self._averaged(self.route, texts, asked, progress)
+        rows = self.store.rows("routes", self._key_of_reading(asked, progress))
+        return self._known_or_read(texts, rows, asked, Encoder.route_batches, progress)
+
+    @property
+    def n_experts(self) -> int:
+        """Experts that each router chooses from; 0 for a model without routers."""
+        return experts_of(self.outline.config)
+
+    def _known_or_read(
+        self,
+        texts: Sequence[str],
+        rows: RowStore,
+        asked: Prompt,
+        read: Read,
+        progress: Progress,
+    ) -> np.ndarray:
+        """Rows of texts from the store, those that are missing there read and kept.
+
+        Args:
+            texts: checked texts.
+            rows: where they are kept.
+            asked: a prompt of one template.
+            read: what reads them, batch by batch.
+            progress: told of the work.
+
+        Returns:
+            (n, width) float32, in the order of the texts.
+        """
         keys = [text_key(text) for text in texts]
         found = dict(rows.get(list(dict.fromkeys(keys))))
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
@@ -501,27 +552,45 @@ class Model:
                 # Another process may have embedded them while this one waited for its turn.
                 found.update(rows.get(list(missing)))
                 missing = {key: text for key, text in missing.items() if key not in found}
-                found.update(self._embedded(missing, rows, asked, len(texts), progress))
+                found.update(self._embedded(missing, rows, asked, read, len(texts), progress))
         return np.stack([found[key] for key in keys])
 
-    def _averaged(self, texts: Sequence[str], asked: Prompt, progress: Progress) -> np.ndarray:
-        """The mean of the embeddings under each of a prompt's templates, added up in float64."""
+    def _averaged(
+        self,
+        read: Callable[..., np.ndarray],
+        texts: Sequence[str],
+        asked: Prompt,
+        progress: Progress,
+    ) -> np.ndarray:
+        """The mean of the rows under each of a prompt's templates, added up in float64.
+
+        Args:
+            read: :meth:`encode` or :meth:`route`.
+            texts: the texts.
+            asked: a prompt of several templates.
+            progress: told of the work, over all templates.
+
+        Returns:
+            (n, width) float32.
+        """
         n, m = len(texts), len(asked.members)
-        total = np.zeros((n, self.d_model))
+        total: np.ndarray | float = 0.0
 
         def heard(what: str, done: float, total: float, unit: str) -> None:
             counts = total == n and unit == "texts"  # else it waits, or fetches the model
             progress(what, before + done if counts else done, m * n if counts else total, unit)
 
         for before in range(0, m * n, n):
-            total += self.encode(texts, asked.members[before // n], progress=heard)
-        return (total / m).astype(np.float32)
+            one = read(texts, asked.members[before // n], progress=heard)
+            total = total + one.astype(np.float64)
+        return np.asarray(total / m).astype(np.float32)
 
     def _embedded(
         self,
         missing: Mapping[bytes, str],
         rows: RowStore,
         prompt: str,
+        read: Read,
         count: int,
         progress: Progress,
     ) -> Iterator[tuple[bytes, np.ndarray]]:
@@ -531,6 +600,7 @@ class Model:
             missing: the texts by their keys.
             rows: where embeddings are kept.
             prompt: the prompt's name.
+            read: what reads them, batch by batch.
             count: how many texts were asked for in all.
             progress: told of the work.
 
@@ -545,7 +615,7 @@ class Model:
             progress("Embedding texts", before + done, count, unit)
 
         names = list(missing)
-        batches = self.encoder.encode_batches(list(missing.values()), prompt, progress=heard)
+        batches = read(self.encoder, list(missing.values()), prompt, progress=heard)
         for indices, vectors in batches:
             if not np.isfinite(vectors).all():
                 raise InputError(self._why_not_finite())

@@ -16,6 +16,7 @@ from embfilter_viz.analyses.calibration import Calibration, calibration_for
 from embfilter_viz.analyses.compare import TRAINED
 from embfilter_viz.analyses.finite import finite
 from embfilter_viz.analyses.methods import METHODS, WINDOW, Parts, method_of, variants_of
+from embfilter_viz.analyses.routed import ROUTED, routed
 from embfilter_viz.analyses.scored import ScoredVariant, scored_variants
 from embfilter_viz.embeddings.interval import Interval
 from embfilter_viz.errors import InputError
@@ -32,6 +33,7 @@ __all__ = ["RAW", "Leaderboard", "Place", "leaderboard"]
 
 RAW = "raw"
 """The embeddings as they are, among the methods."""
+_AS_THEY_ARE = "the embeddings as they are"
 
 
 @dataclass(frozen=True)
@@ -189,6 +191,7 @@ def leaderboard(
     calibration: Calibration | None = None,
     frequencies: TokenFrequencies | None = None,
     yardsticks: Sequence[Yardstick] = (),
+    router_weight: float = 1.0,
     n_resamples: int = 1000,
     seed: int = 0,
     progress: Progress = silent,
@@ -204,6 +207,8 @@ def leaderboard(
         calibration: what those that learn learn from; None: our demo texts, less those of the task.
         frequencies: p̂ of the reweighting; None: the model's own.
         yardsticks: models that were trained for embeddings, to stand beside the methods.
+        router_weight: of a mixture of experts, how much its routers' cosine counts beside the
+            other in what has both.
         n_resamples: of the bootstrap.
         seed: of the bootstrap.
         progress: told of embedding and scoring; may raise ``Cancelled``.
@@ -248,6 +253,13 @@ def leaderboard(
             else one
             for one in made
         ]
+    made += [
+        _as_they_are(name, rows, task, how)
+        for name, rows in routed(
+            model, task.texts, prompt, E, parts.embed_filter(), weight=router_weight,
+            progress=progress,
+        )
+    ]  # fmt: skip
     to_raw = _differences([*made, *trained], raw, how)
     own = next(one for one in made if one.variant.name == WINDOW)
     to_window = _differences([raw, *made, *trained], own, how)
@@ -323,7 +335,7 @@ def _place(
     about = one.variant
     return Place(
         name=about.name,
-        does=METHODS[about.name].does if about.name in METHODS else "the embeddings as they are",
+        does=_does(about.name),
         removes=about.removes,
         dims=about.dims,
         calibration=about.calibration,
@@ -334,6 +346,10 @@ def _place(
         refusal=about.refusal,
         trained=trained,
     )
+
+
+def _does(name: str) -> str:
+    return METHODS[name].does if name in METHODS else ROUTED.get(name, _AS_THEY_ARE)
 
 
 def _value(one: Place) -> float:

@@ -58,6 +58,9 @@ DEMO = "demo"
               help="Texts that methods learn from, one on each line; those of DATA "
               "are left out.")  # fmt: skip
 @yardstick_option
+@click.option("--router-weight", type=click.FloatRange(min=0), metavar="NUMBER",
+              default=1.0, show_default=True, help="Of a mixture of experts: how much the cosine "
+              "of its routers counts beside that of its states.")  # fmt: skip
 @click.option("--column", "roles", multiple=True, metavar="ROLE=NAME",
               help="Role of a column of DATA, such as score=gold; may be repeated.")  # fmt: skip
 @click.option("--limit", type=COUNT, metavar="ROWS", help="Sample at most this many rows of DATA.")
@@ -67,8 +70,9 @@ DEMO = "demo"
 @json_option
 def leaderboard_command(model: str, data: str, kind: str, prompt: str, tau: str | None,
                         window: str | None, named: str | None, learnt_from: str,
-                        yardsticks: tuple[str, ...], roles: tuple[str, ...], limit: int | None,
-                        seed: int, as_json: bool) -> None:  # fmt: skip
+                        yardsticks: tuple[str, ...], router_weight: float,
+                        roles: tuple[str, ...], limit: int | None, seed: int,
+                        as_json: bool) -> None:  # fmt: skip
     """Score every closed-form method on DATA, a .csv file or "demo", beside raw and the window.
 
     \b
@@ -80,8 +84,11 @@ def leaderboard_command(model: str, data: str, kind: str, prompt: str, tau: str 
     truncation, random-coordinates, random-subspace
                                   fewer dimensions and nothing else
     window+NAME                   the window, then a method that learns
+    router, router+hidden, router+window
+                                  of a mixture of experts: the weights of its experts, and MoEE
 
-    Each method is one affine map of the raw embeddings; `export --method NAME` exports it.
+    Each method is one affine map of the raw embeddings, which `export --method NAME` exports; only
+    those with routers are not.
     Intervals are 95 % paired bootstrap intervals, corrected for all methods of a column.
     """  # noqa: D301 - click's mark for lines to keep
     from embfilter_viz.analyses.calibration import calibration_from
@@ -104,7 +111,7 @@ def leaderboard_command(model: str, data: str, kind: str, prompt: str, tau: str 
     with watched() as progress:
         found = leaderboard(
             opened, task, prompt, chosen, methods=wanted, calibration=calibration,
-            yardsticks=trained, seed=seed, progress=progress,
+            yardsticks=trained, router_weight=router_weight, seed=seed, progress=progress,
         )  # fmt: skip
 
     def words() -> str:

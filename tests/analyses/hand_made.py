@@ -28,6 +28,7 @@ class HandModel:
     """What the analyses ask of a model."""
 
     name = "by hand"
+    n_experts = 0
 
     def __init__(self, W_U: object, names: Sequence[str] | None = None) -> None:
         W = np.array(W_U, dtype=np.float32)

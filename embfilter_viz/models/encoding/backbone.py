@@ -19,6 +19,7 @@ from embfilter_viz.models.encoding.loading import Loaded, load
 from embfilter_viz.models.encoding.packed import NotPacked, PackedReader, Work
 from embfilter_viz.models.encoding.packing import Packing, common_beginning
 from embfilter_viz.models.encoding.prepared import Prepared
+from embfilter_viz.models.encoding.routers import router_weights
 from embfilter_viz.models.formats.tensors import StoredRows
 from embfilter_viz.models.head.unembedding import (
     Head,
@@ -271,6 +272,24 @@ class Backbone:
         with torch.inference_mode():
             states = self._to_head(self._read(sequences).last_hidden_state)
             pooled = [_pool(h, s) for h, s in zip(states, sequences, strict=True)]
+            return _to_numpy(torch.stack(pooled))
+
+    def routed(self, sequences: Sequence[Prepared]) -> np.ndarray:
+        """(m, n_routers · n_experts) float32: each router's softmax, pooled, one after the other.
+
+        Of more than one sequence only where :attr:`pads` allows it.
+
+        Raises:
+            InputError: a model without routers, or whose routers are not recorded.
+        """
+        import torch
+
+        with torch.inference_mode():
+            weights = router_weights(
+                self._base, lambda **more: self._read(sequences, **more), len(sequences)
+            )
+            together = torch.cat(weights, dim=-1)
+            pooled = [_pool(one, s) for one, s in zip(together, sequences, strict=True)]
             return _to_numpy(torch.stack(pooled))
 
     def layers(self, sequences: Sequence[Prepared]) -> np.ndarray:

@@ -228,6 +228,29 @@ class Encoder:
             done += len(batch.rows)
             progress("Encoding", done, len(texts), "texts")
 
+    def route_batches(
+        self, texts: Sequence[str], prompt: str = "prompteol", *, progress: Progress = silent
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The router embeddings of ``texts``, batch by batch as :meth:`encode_batches` gives them.
+
+        Yields:
+            rows (m,) int64 of ``texts``, each row exactly once in all, and the softmax of every
+            router over its experts, pooled as the prompt pools states and joined layer by layer:
+            (m, n_routers · n_experts) float32.
+
+        Raises:
+            InputError: as :meth:`encode`, and a model without routers.
+        """
+        prepared = self.prepare(texts, prompt, progress=progress)
+        model = self._model
+        done = 0
+        for batch in batches_by_length(prepared, model.tokens_per_batch if model.pads else 1):
+            with self._turn(progress, done, len(texts)):
+                vectors = model.routed(batch.sequences)
+            yield batch.rows, vectors[batch.source]
+            done += len(batch.rows)
+            progress("Encoding", done, len(texts), "texts")
+
     def _planned(self, prepared: Sequence[Prepared]) -> tuple[list[Batch], tuple[int, ...]]:
         """Batches, and the tokens that all of them begin with: computed before the first."""
         model = self._model
