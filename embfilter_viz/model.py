@@ -24,12 +24,14 @@ from embfilter_viz.models.encoding.loading import check_runs_here
 from embfilter_viz.models.encoding.prepared import check_template_fits, longest_read
 from embfilter_viz.models.encoding.prompts import (
     AVERAGED,
+    GENEOL,
     PROMPTS,
     PUBLISHED,
     Prompt,
     find_prompt,
 )
 from embfilter_viz.models.encoding.published import is_embedder, prompt_of, read_published
+from embfilter_viz.models.encoding.rewriting import RECIPE, Recipe, Rewritten
 from embfilter_viz.models.encoding.routers import experts_of
 from embfilter_viz.models.encoding.token_states import TokenStates
 from embfilter_viz.models.encoding.unigram import GOOD_ENOUGH
@@ -56,7 +58,7 @@ from embfilter_viz.spectral.average_token import AverageToken, average_token
 from embfilter_viz.spectral.ends import Ends
 from embfilter_viz.spectral.permutations import PERMUTATIONS, PermutedShifts, permuted_shifts
 from embfilter_viz.spectral.spectrum import Spectrum, spectrum_of
-from embfilter_viz.store import RowStore, Store, array_digest, text_key
+from embfilter_viz.store import RowStore, Store, TextStore, array_digest, text_key
 from embfilter_viz.system.memory import in_words, memory_free
 from embfilter_viz.system.progress import Progress, silent
 from embfilter_viz.texts import checked_texts
@@ -482,7 +484,8 @@ class Model:
         """Embed ``texts``, one row each in their order: (n, d_model) float32, not normalised.
 
         With the prompt ``published`` they are normalised where an embedder's makers do so. Of a
-        prompt with several templates a row is the mean of the rows under each of them.
+        prompt with several templates a row is the mean of the rows under each of them; of
+        ``geneol`` the mean of the text's row and those of its rewritings.
 
         What was embedded before, by any page, command or notebook, is read from the store;
         finished batches are stored at once, so a cancelled call loses nothing.
@@ -562,18 +565,19 @@ class Model:
         asked: Prompt,
         progress: Progress,
     ) -> np.ndarray:
-        """The mean of the rows under each of a prompt's templates, added up in float64.
+        """The mean of the rows that a prompt averages over, added up in float64.
 
         Args:
             read: :meth:`encode` or :meth:`route`.
             texts: the texts.
-            asked: a prompt of several templates.
-            progress: told of the work, over all templates.
+            asked: a prompt of several templates, or of rewritings.
+            progress: told of the work, over all of it.
 
         Returns:
             (n, width) float32.
         """
-        n, m = len(texts), len(asked.members)
+        parts = self._read_as(texts, asked, progress)
+        n, m = len(texts), len(parts)
         total: np.ndarray | float = 0.0
 
         def heard(what: str, done: float, total: float, unit: str) -> None:
@@ -581,9 +585,87 @@ class Model:
             progress(what, before + done if counts else done, m * n if counts else total, unit)
 
         for before in range(0, m * n, n):
-            one = read(texts, asked.members[before // n], progress=heard)
-            total = total + one.astype(np.float64)
+            rows = read(*parts[before // n], progress=heard)
+            total = total + rows.astype(np.float64)
         return np.asarray(total / m).astype(np.float32)
+
+    def _read_as(
+        self, texts: Sequence[str], prompt: str, progress: Progress = silent
+    ) -> list[tuple[Sequence[str], Prompt]]:
+        """Return what is read for texts under a prompt, each part a text for each of ``texts``.
+
+        All that is linear in an embedding is the mean over the parts; most prompts have one.
+        """
+        asked = self.prompt(prompt)
+        if not asked.rewritings:
+            return [(texts, one) for one in asked.members or (asked,)]
+        (one,) = asked.members
+        found = self.rewritings(texts, progress=progress)
+        columns = zip(*(rewritten.texts for rewritten in found), strict=True)
+        return [(texts, one), *((column, one) for column in columns)]
+
+    def rewritings(
+        self,
+        texts: Sequence[str],
+        recipe: Recipe = RECIPE,
+        *,
+        progress: Progress = silent,
+    ) -> list[Rewritten]:
+        """The model's own rewritings of each text, (n,) in the order of ``texts``.
+
+        They are a function of the text, the model and the recipe: what else is in the set changes
+        none. What was written before is read from the store, and each text's rewritings are stored
+        at once, so a cancelled call loses nothing.
+
+        Args:
+            texts: any texts.
+            recipe: how they are sampled.
+            progress: told texts as they are done; may raise ``Cancelled``.
+
+        Returns:
+            each text with its rewritings.
+
+        Raises:
+            InputError: an empty text, a head that another model lends, or a model that
+                transformers cannot generate with.
+        """
+        texts = checked_texts(texts)
+        self.prompt(GENEOL)  # refused before anything is fetched for it
+        self.fetch(progress=progress)
+        rows = self._written(recipe)
+        named = {text_key(text): text for text in texts}
+        found = rows.get_texts(list(named))
+        missing = [key for key in named if key not in found]
+        if missing:
+            with rows.turn(missing, progress):
+                found |= rows.get_texts(missing)
+                missing = [key for key in missing if key not in found]
+                before = len(named) - len(missing)
+
+                def heard(what: str, done: float, total: float, unit: str) -> None:
+                    counts = total == len(missing) and unit == "texts"
+                    progress(what, before + done if counts else done,
+                             len(named) if counts else total, unit)  # fmt: skip
+
+                made = self._encoder(progress).rewrite(
+                    [named[key] for key in missing], recipe, progress=heard
+                )
+                for key, one in zip(missing, made, strict=True):
+                    found[key] = one.kept
+                    rows.put_texts({key: one.kept})
+        return [Rewritten.of_json(text, found[text_key(text)]) for text in texts]
+
+    def _written(self, recipe: Recipe) -> TextStore:
+        """Return where rewritings are kept; a lower precision can choose other tokens."""
+        key = self._key(recipe=recipe.settings, dtype=self.dtype)
+        return self.store.texts("rewritings", key)
+
+    def is_rewritten(self, texts: Iterable[str], recipe: Recipe = RECIPE) -> bool:
+        """Tell whether the rewritings of all ``texts`` are in the store."""
+        if not self.is_whole:
+            return False
+        keys = list({text_key(text) for text in texts})
+        return len(self._written(recipe).get_texts(keys)) == len(keys)
 
     def _embedded(
         self,
@@ -634,8 +716,15 @@ class Model:
         """Tell whether every one of ``texts`` is in the store, so that encoding takes a moment."""
         if not self.is_whole:
             return False  # or at least not known without reading all of the checkpoint
-        keys = list({text_key(text) for text in texts})
-        return all(len(self._rows(one).get(keys)) == len(keys) for one in self._single(prompt))
+        asked, texts = self.prompt(prompt), list(texts)
+        if asked.rewritings and not self.is_rewritten(texts):
+            return False
+
+        def known(read: Sequence[str], one: Prompt) -> bool:
+            keys = list({text_key(text) for text in read})
+            return len(self._rows(one).get(keys)) == len(keys)
+
+        return all(known(*part) for part in self._read_as(texts, asked))
 
     def truncated(self, texts: Sequence[str], prompt: str = "prompteol") -> int:
         """Say how many of ``texts`` are longer than the model is given to read under the prompt."""
@@ -647,8 +736,8 @@ class Model:
         return min(self.encoder.longest(one) for one in self._single(prompt))
 
     def forwards(self, prompt: str = "prompteol") -> int:
-        """Forward passes that one text takes under the prompt: one for each of its templates."""
-        return len(self._single(prompt))
+        """Forward passes that one text takes under the prompt, beside those that write for it."""
+        return self.prompt(prompt).forwards
 
     def layer_read(self, prompt: str = "prompteol") -> int:
         """Layers after which states are read under the prompt: all of them if it does not say.
@@ -695,6 +784,11 @@ class Model:
                 that leaves no room for a text, or ``published`` of a model that cannot be read so.
         """
         asked = prompt_of(self.outline, name)
+        if asked.rewritings and self.head_from is not None:
+            raise InputError(
+                f"prompt {asked.words}: {self.name} has no head of its own, so it writes no text; "
+                f"take another prompt, such as metaeol"
+            )
         if asked.is_own:
             for one in asked.members or (asked,):
                 check_template_fits(self.vocabulary, one, longest_read(self.outline))
@@ -702,9 +796,15 @@ class Model:
 
     @cached_property
     def prompts(self) -> tuple[str, ...]:
-        """The prompts it can be read with; ``published`` where it is an embedder."""
+        """The prompts it can be read with; ``published`` where it is an embedder.
+
+        Not ``geneol`` where another model lends the head: it has none to write with.
+        """
         offered = is_embedder(self.outline) and not self.not_published
-        return (*PROMPTS, *AVERAGED, *([PUBLISHED.name] if offered else []))
+        averaged = [
+            name for name, one in AVERAGED.items() if not one.rewritings or self.head_from is None
+        ]
+        return (*PROMPTS, *averaged, *([PUBLISHED.name] if offered else []))
 
     @cached_property
     def not_published(self) -> str:
@@ -722,7 +822,8 @@ class Model:
 
         The last row is the embedding: where the prompt reads an earlier layer, it is the last.
         """
-        return np.mean([self.encoder.layers(text, one) for one in self._single(prompt)], axis=0)
+        parts = self._read_as([text], prompt)
+        return np.mean([self.encoder.layers(read[0], one) for read, one in parts], axis=0)
 
     def token_states(self, text: str, prompt: str = "prompteol") -> TokenStates:
         """The normed state of every token of the prompt after each layer, not pooled.
@@ -743,18 +844,19 @@ class Model:
             InputError: no texts, an empty one, an unknown prompt, or a model whose layers cannot be
                 read.
         """
-        digest = digest_of_texts(texts)
 
-        def means(one: Prompt) -> np.ndarray:
-            key = {**self._key_of_reading(one, progress), "texts": digest}
-            kept = self.store.arrays("layer-means", key, lambda: compute(one), progress=progress)
+        def means(read: Sequence[str], one: Prompt) -> np.ndarray:
+            key = {**self._key_of_reading(one, progress), "texts": digest_of_texts(read)}
+            kept = self.store.arrays(
+                "layer-means", key, lambda: compute(read, one), progress=progress
+            )
             return kept["means"]
 
-        def compute(one: Prompt) -> dict[str, np.ndarray]:
-            found = self.encoder.layer_means(texts, one, progress=progress)
+        def compute(read: Sequence[str], one: Prompt) -> dict[str, np.ndarray]:
+            found = self.encoder.layer_means(read, one, progress=progress)
             return {"means": found.astype(np.float32)}
 
-        return np.mean([means(one) for one in self._single(prompt)], axis=0)
+        return np.mean([means(*part) for part in self._read_as(texts, prompt, progress)], axis=0)
 
     def _opened(self, part: str, read: Callable[[], T]) -> T:
         with self._lock:

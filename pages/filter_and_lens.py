@@ -21,6 +21,7 @@ from embfilter_viz.ui.results import (
     random_lens,
     text_lens,
 )
+from embfilter_viz.ui.rewritings_panel import rewritings_panel
 from embfilter_viz.ui.tokens import frequency_legend
 from embfilter_viz.ui.translated_panel import translated_panel
 from embfilter_viz.ui.whole import reads_texts
@@ -92,6 +93,7 @@ def body(view: View) -> None:
         view, text, states, frequencies, filtered=kept[-1], removal=removal, top=int(top)
     )
     position_panel(view, text, frequencies, removal)
+    rewritings_panel(view, (text,), ask=False)
     folds(
         formula=formulas.LENS,
         python=(

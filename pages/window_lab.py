@@ -15,6 +15,7 @@ from embfilter_viz.ui.lab import cost_of, keep_run, proposed, strip_score, swept
 from embfilter_viz.ui.markdown import escaped
 from embfilter_viz.ui.methods_panel import methods_panel
 from embfilter_viz.ui.page import answer, folds, show
+from embfilter_viz.ui.rewritings_panel import rewritings_panel
 from embfilter_viz.ui.take_away import take_away
 from embfilter_viz.ui.task_inputs import ChosenTask, choose_task
 from embfilter_viz.ui.whole import reads_texts
@@ -46,6 +47,7 @@ def body(view: View) -> None:
         _beside(view, found, own)
     if reads:
         methods_panel(view, chosen)
+        rewritings_panel(view, chosen.task.texts)
     _without_labels(view, chosen, embedded=found is not None)
     _cost(view)
     st.header("Take it away", anchor=False)

@@ -5,17 +5,19 @@ of its own: two scores whose intervals overlap may still differ beyond noise.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from embfilter_viz.analyses.finite import finite
+from embfilter_viz.analyses.rewritten import cost_of
 from embfilter_viz.embeddings.isotropy import Interval, Isotropy, isotropy
 from embfilter_viz.evaluation.resampling import intervals
 from embfilter_viz.evaluation.task import Task
 from embfilter_viz.model import Model
 from embfilter_viz.models.encoding.prompts import find_prompt
+from embfilter_viz.models.encoding.rewriting import ReadingCost
 from embfilter_viz.spectral.filters import EmbedFilter
 from embfilter_viz.spectral.windows import Window
 from embfilter_viz.system.progress import Progress, silent
@@ -57,6 +59,10 @@ class Run:
         spectrum = self.model.spectrum_of_head(progress=progress)
         return EmbedFilter(spectrum, window=self.window).transform(raw)
 
+    def cost(self, texts: Sequence[str]) -> ReadingCost:
+        """Return what it takes to embed one of ``texts``, which were embedded before."""
+        return cost_of(self.model, texts, self.prompt)
+
 
 @dataclass(frozen=True)
 class TrainedRun:
@@ -78,6 +84,10 @@ class TrainedRun:
         """
         return self.yardstick.encode(texts, progress=progress)
 
+    def cost(self, texts: Sequence[str]) -> ReadingCost:
+        """Return what it takes to embed one of ``texts``: one forward pass."""
+        return ReadingCost(1)
+
 
 @dataclass(frozen=True)
 class Side:
@@ -97,6 +107,8 @@ class Side:
     """Further measures of the task."""
     isotropy: Isotropy
     """Of the task's texts."""
+    cost: ReadingCost = field(default_factory=lambda: ReadingCost(1))
+    """What one of the task's texts takes."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +136,18 @@ class Comparison:
 
     @property
     def sentence(self) -> str:
-        """Return which is better, or that the difference is within noise."""
+        """Return which is better, or that the difference is within noise, and what it costs."""
+        return f"{self._finding}{self._costs}"
+
+    @property
+    def _costs(self) -> str:
+        first, second = self.first.cost.words, self.second.cost.words
+        if first == second:
+            return ""
+        return f" A text takes {first} in the first run and {second} in the second."
+
+    @property
+    def _finding(self) -> str:
         gap = self.difference
         digits = decimals([gap.low, gap.high], 1)
         first, second = (fixed(side.score.value, 1) for side in (self.first, self.second))
@@ -195,7 +218,10 @@ def compare(
     scores = task.score_intervals(values, again, how)
     (gap,) = intervals(values[1:] - values[:1], again[1:] - again[:1], how)
     sides = [
-        _side(run, E, score, task.more(own), isotropy(E, progress=progress))
+        replace(
+            _side(run, E, score, task.more(own), isotropy(E, progress=progress)),
+            cost=run.cost(task.texts),
+        )
         for run, E, score, own in zip((first, second), embeddings, scores, outcomes, strict=True)
     ]
     return Comparison(
@@ -226,4 +252,5 @@ def _side_json(side: Side) -> dict[str, Any]:
         "mean_cosine": ends(side.isotropy.mean_cosine),
         "isoscore": ends(side.isotropy.isoscore),
         "effective_rank": ends(side.isotropy.effective_rank),
+        **side.cost.to_json(),
     }

@@ -16,6 +16,7 @@ from embfilter_viz.analyses.calibration import Calibration, calibration_for
 from embfilter_viz.analyses.compare import TRAINED
 from embfilter_viz.analyses.finite import finite
 from embfilter_viz.analyses.methods import METHODS, WINDOW, Parts, method_of, variants_of
+from embfilter_viz.analyses.rewritten import cost_of
 from embfilter_viz.analyses.routed import ROUTED, routed
 from embfilter_viz.analyses.scored import ScoredVariant, scored_variants
 from embfilter_viz.embeddings.interval import Interval
@@ -23,17 +24,20 @@ from embfilter_viz.errors import InputError
 from embfilter_viz.evaluation.resampling import Resamples, simultaneous_intervals
 from embfilter_viz.evaluation.task import Task
 from embfilter_viz.model import Model
+from embfilter_viz.models.encoding.prompts import find_prompt
+from embfilter_viz.models.encoding.rewriting import ReadingCost
 from embfilter_viz.models.head.frequencies import TokenFrequencies
+from embfilter_viz.spectral.filters import EmbedFilter
 from embfilter_viz.spectral.windows import PAPER_TAUS, Window
 from embfilter_viz.system.progress import Progress, silent
-from embfilter_viz.wording import counted, fixed
+from embfilter_viz.wording import counted, fixed, listed
 from embfilter_viz.yardstick import Yardstick
 
-__all__ = ["RAW", "Leaderboard", "Place", "leaderboard"]
+__all__ = ["AS_THEY_ARE", "RAW", "Leaderboard", "Place", "leaderboard"]
 
 RAW = "raw"
 """The embeddings as they are, among the methods."""
-_AS_THEY_ARE = "the embeddings as they are"
+AS_THEY_ARE = "the embeddings as they are"
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,10 @@ class Place:
     """() why there is no score."""
     trained: bool
     """() whether it is no method but another model, one that was trained for embeddings."""
+    prompt: str | None
+    """() how texts were put to the model; None for a model that was trained for embeddings."""
+    cost: ReadingCost
+    """What one of the task's texts takes."""
 
 
 @dataclass(frozen=True)
@@ -124,14 +132,29 @@ class Leaderboard:
             )
         if self.no_interval:
             refused = f"{self.no_interval[0].upper()}{self.no_interval[1:]}."
-            return " ".join([*said, *self._of_trained, refused])
+            return " ".join([*said, *self._of_trained, refused, *self._costs])
         said.append(
             f"Beyond noise, {self._count('to_raw', 'raw')}, and "
             f"{self._count('to_window', self.window_words)}; "
             f"each interval is corrected for the {counted(self.n_compared, 'comparison')} of its "
             "column. The highest of many is too optimistic."
         )
-        return " ".join([*said, *self._of_trained])
+        return " ".join([*said, *self._of_trained, *self._costs])
+
+    @property
+    def costs_differ(self) -> bool:
+        """Tell whether a text takes more than one forward pass under any of the prompts."""
+        return any(one.cost.words != ReadingCost(1).words for one in self.places)
+
+    @property
+    def _costs(self) -> list[str]:
+        """Say what a text takes under each prompt, where that is not one pass under all."""
+        cheapest_first = sorted(self.places, key=lambda one: one.cost.forwards)
+        costs = {one.prompt: one.cost.words for one in cheapest_first if one.prompt is not None}
+        if not self.costs_differ:
+            return []
+        each = [f"{cost} under {find_prompt(prompt).words}" for prompt, cost in costs.items()]
+        return [f"A text takes {listed(each)}."]
 
     @property
     def _scored(self) -> list[Place]:
@@ -191,6 +214,7 @@ def leaderboard(
     calibration: Calibration | None = None,
     frequencies: TokenFrequencies | None = None,
     yardsticks: Sequence[Yardstick] = (),
+    beside: Sequence[str] = (),
     router_weight: float = 1.0,
     n_resamples: int = 1000,
     seed: int = 0,
@@ -207,6 +231,8 @@ def leaderboard(
         calibration: what those that learn learn from; None: our demo texts, less those of the task.
         frequencies: p̂ of the reweighting; None: the model's own.
         yardsticks: models that were trained for embeddings, to stand beside the methods.
+        beside: other prompts; raw and with the window they stand beside the methods, which are of
+            ``prompt`` alone.
         router_weight: of a mixture of experts, how much its routers' cosine counts beside the
             other in what has both.
         n_resamples: of the bootstrap.
@@ -223,6 +249,10 @@ def leaderboard(
     names = list(dict.fromkeys([WINDOW, *(methods or METHODS)]))
     for name in names:
         method_of(name)  # refused before anything is embedded
+    others = [
+        one for one in dict.fromkeys(model.prompt(other) for other in beside)
+        if one != model.prompt(prompt)
+    ]  # fmt: skip
     kept = window or Window.of_tau(min(2, model.d_model), model.d_model)
     learnt_from = calibration or calibration_for(task)
     if shared := set(learnt_from.texts) & set(task.texts):
@@ -260,15 +290,25 @@ def leaderboard(
             progress=progress,
         )
     ]  # fmt: skip
-    to_raw = _differences([*made, *trained], raw, how)
+    read_otherwise = [
+        (other, one) for other in others for one in _under(model, other, task, kept, how, progress)
+    ]
+    more = [one for _, one in read_otherwise]
+    to_raw = _differences([*made, *more, *trained], raw, how)
     own = next(one for one in made if one.variant.name == WINDOW)
-    to_window = _differences([raw, *made, *trained], own, how)
+    to_window = _differences([raw, *made, *more, *trained], own, how)
+    read: list[tuple[str | None, ScoredVariant]] = [
+        *((prompt, one) for one in (raw, *made)),
+        *read_otherwise,
+        *((None, one) for one in trained),
+    ]
+    costs = {one: cost_of(model, task.texts, one) for one in (prompt, *others)}
     places = [
         _place(
             one, task, how, to_raw.get(one.variant.name), to_window.get(one.variant.name),
-            trained=one in trained,
+            prompt=by, cost=ReadingCost(1) if by is None else costs[by],
         )
-        for one in (raw, *made, *trained)
+        for by, one in read
     ]  # fmt: skip
     places.sort(key=lambda one: -np.inf if one.score is None else one.score.value, reverse=True)
     return Leaderboard(
@@ -310,6 +350,32 @@ def _as_they_are(name: str, E: np.ndarray, task: Task, how: Resamples) -> Scored
     )
 
 
+def _under(
+    model: Model, prompt: str, task: Task, window: Window, how: Resamples, progress: Progress
+) -> list[ScoredVariant]:
+    """Score another prompt's embeddings, raw and with the window if that drops anything.
+
+    Args:
+        model: the opened model.
+        prompt: how texts are put to it.
+        task: what is scored.
+        window: what the window keeps.
+        how: the resamples.
+        progress: told of embedding.
+
+    Returns:
+        one alternative, or two.
+    """
+    name = find_prompt(prompt).words
+    E = model.encode(task.texts, prompt, progress=progress)
+    raw = _as_they_are(f"{name}, {RAW}", E, task, how)
+    if window.drops_nothing:
+        return [raw]
+    kept = EmbedFilter(model.spectrum_of_head(progress=progress), window=window).transform(E)
+    found = _as_they_are(f"{name}, {WINDOW}", kept, task, how)
+    return [raw, replace(found, variant=replace(found.variant, removes=window.removes))]
+
+
 def _differences(
     made: Sequence[ScoredVariant], other: ScoredVariant, how: Resamples
 ) -> dict[str, Interval]:
@@ -330,12 +396,13 @@ def _place(
     to_raw: Interval | None,
     to_window: Interval | None,
     *,
-    trained: bool,
+    prompt: str | None,
+    cost: ReadingCost,
 ) -> Place:
     about = one.variant
     return Place(
         name=about.name,
-        does=_does(about.name),
+        does=_does(about),
         removes=about.removes,
         dims=about.dims,
         calibration=about.calibration,
@@ -344,12 +411,17 @@ def _place(
         to_window=to_window,
         spread=one.spread,
         refusal=about.refusal,
-        trained=trained,
+        trained=prompt is None,
+        prompt=prompt,
+        cost=cost,
     )
 
 
-def _does(name: str) -> str:
-    return METHODS[name].does if name in METHODS else ROUTED.get(name, _AS_THEY_ARE)
+def _does(one: Variant) -> str:
+    if one.name in METHODS:
+        return METHODS[one.name].does
+    same = one.removes == "nothing"
+    return ROUTED.get(one.name, AS_THEY_ARE if same else METHODS[WINDOW].does)
 
 
 def _value(one: Place) -> float:
@@ -373,4 +445,6 @@ def _place_json(one: Place) -> dict[str, Any]:
         "spread": None if one.spread is None else list(one.spread),
         "refusal": one.refusal,
         "trained_for_embeddings": one.trained,
+        "prompt": one.prompt,
+        **one.cost.to_json(),
     }

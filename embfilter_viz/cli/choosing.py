@@ -150,8 +150,9 @@ def sweep_command(model: str, data: str, kind: str | None, prompt: str, taus: st
     Example: embfilter-viz compare demo --task sts --run smollm2-135m prompteol 2
     --yardstick sentence-transformers/all-MiniLM-L6-v2
 
-    JSON: {"first": {"score", "mean_cosine", "trained_for_embeddings", …}, "second": {…},
-    "difference": {"value", "low", "high"}, "sentence", …}""",
+    JSON: {"first": {"score", "mean_cosine", "trained_for_embeddings", "forwards_per_text",
+    "generated_tokens_per_text", …}, "second": {…}, "difference": {"value", "low", "high"},
+    "sentence", …}""",
 )
 @click.argument("data", metavar="DATA")
 @click.option(
@@ -162,17 +163,20 @@ def sweep_command(model: str, data: str, kind: str | None, prompt: str, taus: st
     help="A model, a prompt, and a window as τ, L:R or raw. Give it twice.",
 )  # fmt: skip
 @yardstick_option
+@click.option("--limit", type=COUNT, metavar="ROWS", help="Sample at most this many rows of DATA.")
+@click.option("--seed", type=SEED, default=0, show_default=True,
+              help="Seed of sampling and resampling.")  # fmt: skip
 @head_from_option
 @encodes
 @json_option
 def compare_command(
     data: str, kind: str, runs: tuple[tuple[str, str, str], ...], yardsticks: tuple[str, ...],
-    as_json: bool,
+    limit: int | None, seed: int, as_json: bool,
 ) -> None:  # fmt: skip
     """Score two runs on the same resamples of DATA, a .csv file or "demo".
 
     The interval is that of the difference of the two scores. They may differ beyond noise even if
-    their own intervals overlap.
+    their own intervals overlap. What a text costs under either prompt stands beside it.
     """
     from embfilter_viz.analyses.compare import Run, TrainedRun, compare
     from embfilter_viz.cli.tables import columns, paragraph
@@ -184,7 +188,7 @@ def compare_command(
             f"--run and --yardstick: given {len(runs) + len(yardsticks)} times; give the two runs "
             "to compare"
         )
-    task = read_task(kind, data)
+    task = read_task(kind, data, limit=limit, seed=seed)
     trained = [TrainedRun(opened_yardstick(name)) for name in yardsticks]
     opened = opened_models(run[0] for run in runs)
 
@@ -195,16 +199,17 @@ def compare_command(
 
     both: list[Run | TrainedRun] = [*(run_of(*run) for run in runs), *trained]
     with watched() as progress:
-        found = compare(both[0], both[1], task, progress=progress)
+        found = compare(both[0], both[1], task, seed=seed, progress=progress)
 
     def words() -> str:
         rows = [
             [side.name, fixed(side.score.value, 1), fixed(side.isotropy.mean_cosine.value, 3),
-             f"{side.window.k}"]
+             f"{side.window.k}", side.cost.words]
             for side in (found.first, found.second)
         ]  # fmt: skip
-        heads = ["run", found.measure, "mean cosine", "dimensions"]
-        return f"{paragraph(found.sentence)}\n\n{columns([heads, *rows], '<>>>')}"
+        heads = ["run", found.measure, "mean cosine", "dimensions", "a text takes"]
+        said = paragraph(" ".join([f"{task.describe()}.", *task.notes]))
+        return f"{paragraph(found.sentence)}\n\n{said}\n\n{columns([heads, *rows], '<>>><')}"
 
     print_record(found.to_json(), as_json, words)
 

@@ -11,6 +11,7 @@ from embfilter_viz.cli.explorer import app
 from embfilter_viz.cli.exporting import export
 from embfilter_viz.cli.heads import directions, models, spectroscopy, spectrum
 from embfilter_viz.cli.ranking import leaderboard_command
+from embfilter_viz.cli.rewriting import rewritings
 from embfilter_viz.cli.teaching import lesson
 
 __all__ = ["cli"]
@@ -72,6 +73,7 @@ for command in (
     pair,
     lesson,
     embed,
+    rewritings,
     geometry,
     claims_command,
     sweep_command,

@@ -5,7 +5,13 @@ from typing import Any
 
 import click
 
-from embfilter_viz.cli.prompting import POOLINGS, PROMPTS, prompt_option, prompt_option_with
+from embfilter_viz.cli.prompting import (
+    POOLINGS,
+    PROMPTS,
+    other_prompts_option,
+    prompt_option,
+    prompt_option_with,
+)
 from embfilter_viz.errors import InputError
 
 __all__ = [
@@ -28,6 +34,7 @@ __all__ = [
     "json_option",
     "language_option",
     "model_argument",
+    "other_prompts_option",
     "prompt_option",
     "prompt_option_with",
     "reference_option",

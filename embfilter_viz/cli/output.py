@@ -55,7 +55,11 @@ def print_record(record: dict[str, Any], as_json: bool, words: Callable[[], str]
 def _read(models: dict[str, "Model"]) -> list[tuple[str, str]]:
     """The prompts that texts were read under, each with the name of its model."""
     given = click.get_current_context().params
-    runs = given.get("runs") or [(name, given.get("prompt")) for name in models]
+    runs = given.get("runs") or [
+        (name, prompt)
+        for name in models
+        for prompt in (given.get("prompt"), *given.get("beside", ()))
+    ]
     return sorted({(name, prompt) for name, prompt, *_ in runs if prompt and models[name].encoded})
 
 
@@ -69,7 +73,9 @@ def _reading(model: "Model", prompt: str) -> dict[str, Any]:
         "model": model.name, "prompt": str(asked), "layer": layer, "n_layers": of,
         "forwards_per_text": forwards,
         "sentence": f"{model.name}, prompt {asked.words}: read after layer {layer} of {of}, in "
-        f"{counted(forwards, 'forward pass', 'forward passes')} a text.",
+        f"{counted(forwards, 'forward pass', 'forward passes')} a text"
+        + (f", after {counted(asked.rewritings, 'rewriting')} of it were written."
+           if asked.rewritings else "."),
     }  # fmt: skip
 
 

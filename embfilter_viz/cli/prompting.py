@@ -12,10 +12,10 @@ from embfilter_viz.errors import InputError
 if TYPE_CHECKING:
     from embfilter_viz.models.encoding.prompts import Prompt
 
-__all__ = ["POOLINGS", "PROMPTS", "prompt_option", "prompt_option_with"]
+__all__ = ["POOLINGS", "PROMPTS", "other_prompts_option", "prompt_option", "prompt_option_with"]
 
 # Spelled out, so that --help imports nothing; a test holds them to the library's own names.
-PROMPTS = ("prompteol", "echo", "mean", "last", "metaeol", "published")
+PROMPTS = ("prompteol", "echo", "mean", "last", "metaeol", "geneol", "published")
 POOLINGS = ("last", "mean")
 
 
@@ -30,7 +30,8 @@ class _Name(click.Choice):
 
 def prompt_option_with(
     default: str,
-    why: str = "metaeol averages over eight tasks, published is an embedder's way",
+    why: str = "metaeol averages over eight tasks, geneol over eight rewritings by the model "
+    "itself, published is an embedder's way",
 ) -> Callable[..., Any]:
     """Options that give a command its argument ``prompt``, a prompt; ``default`` if none is given.
 
@@ -89,6 +90,11 @@ def prompt_option_with(
 
 
 prompt_option = prompt_option_with("prompteol")
+
+other_prompts_option = click.option(
+    "--beside", multiple=True, type=_Name(PROMPTS), metavar="PROMPT",
+    help="Another prompt, such as metaeol or geneol, raw and with the window. May be repeated.",
+)  # fmt: skip
 
 
 def _asked(

@@ -15,6 +15,7 @@ from embfilter_viz.cli.options import (
     encodes,
     json_option,
     model_argument,
+    other_prompts_option,
     prompt_option,
     tau_option,
     window_option,
@@ -41,7 +42,8 @@ DEMO = "demo"
 
     JSON: {"methods": [{"name", "does", "removes", "dimensions", "calibration", "score": {"value",
     "low", "high"}, "to_raw": {…}, "to_window": {…}, "spread", "refusal",
-    "trained_for_embeddings"}, …], "calibration", "window": [l, r], "sentence", …}""",
+    "trained_for_embeddings", "prompt", "forwards_per_text", "generated_tokens_per_text"}, …],
+    "calibration", "window": [l, r], "sentence", …}""",
 )
 @model_argument
 @click.argument("data", metavar="DATA")
@@ -57,6 +59,7 @@ DEMO = "demo"
 @click.option("--calibrate", "learnt_from", metavar="demo|FILE", default=DEMO, show_default=True,
               help="Texts that methods learn from, one on each line; those of DATA "
               "are left out.")  # fmt: skip
+@other_prompts_option
 @yardstick_option
 @click.option("--router-weight", type=click.FloatRange(min=0), metavar="NUMBER",
               default=1.0, show_default=True, help="Of a mixture of experts: how much the cosine "
@@ -70,7 +73,7 @@ DEMO = "demo"
 @json_option
 def leaderboard_command(model: str, data: str, kind: str, prompt: str, tau: str | None,
                         window: str | None, named: str | None, learnt_from: str,
-                        yardsticks: tuple[str, ...], router_weight: float,
+                        beside: tuple[str, ...], yardsticks: tuple[str, ...], router_weight: float,
                         roles: tuple[str, ...], limit: int | None, seed: int,
                         as_json: bool) -> None:  # fmt: skip
     """Score every closed-form method on DATA, a .csv file or "demo", beside raw and the window.
@@ -86,6 +89,8 @@ def leaderboard_command(model: str, data: str, kind: str, prompt: str, tau: str 
     window+NAME                   the window, then a method that learns
     router, router+hidden, router+window
                                   of a mixture of experts: the weights of its experts, and MoEE
+
+    Prompts of --beside stand among them raw and with the window, with what a text costs.
 
     Each method is one affine map of the raw embeddings, which `export --method NAME` exports; only
     those with routers are not.
@@ -111,7 +116,8 @@ def leaderboard_command(model: str, data: str, kind: str, prompt: str, tau: str 
     with watched() as progress:
         found = leaderboard(
             opened, task, prompt, chosen, methods=wanted, calibration=calibration,
-            yardsticks=trained, router_weight=router_weight, seed=seed, progress=progress,
+            yardsticks=trained, beside=beside, router_weight=router_weight, seed=seed,
+            progress=progress,
         )  # fmt: skip
 
     def words() -> str:
@@ -129,6 +135,8 @@ def leaderboard_table(found: "Leaderboard") -> str:
     from embfilter_viz.cli.tables import columns, paragraph
 
     rows = [["method", "numbers", found.measure, "to raw", f"to {found.window_words}", "learns"]]
+    if found.costs_differ:
+        rows[0].append("a text takes")
     rows += [
         [
             one.name,
@@ -137,6 +145,7 @@ def leaderboard_table(found: "Leaderboard") -> str:
             _cell(one.to_raw, sign=True),
             _cell(one.to_window, sign=True),
             "trained" if one.trained else "yes" if one.calibration else "",
+            *([one.cost.words] if found.costs_differ else []),
         ]
         for one in found.places
     ]
@@ -148,7 +157,9 @@ def leaderboard_table(found: "Leaderboard") -> str:
         *(f"{one.name}: {one.removes}." for one in found.places if "shrinkage" in one.removes),
         *(f"{one.name}: {one.refusal}" for one in found.places if one.refusal),
     ]
-    return "\n".join([columns(rows, "<><<<<"), "", *(paragraph(one) for one in said if one)])
+    return "\n".join(
+        [columns(rows, "<><<<<<"[: len(rows[0])]), "", *(paragraph(one) for one in said if one)]
+    )
 
 
 def _cell(one: "Interval | None", *, sign: bool = False) -> str:

@@ -59,6 +59,11 @@ def tokenizing(vocabulary: Vocabulary, prompt: Prompt, name: str) -> Tokenizing:
         InputError: the prompt needs more than standard files can say, or gives other tokens.
     """
     instead = "export the filter file and encode with embfilter-viz"
+    if prompt.rewritings:
+        raise InputError(
+            f"prompt {prompt.words}: a folder of sentence-transformers reads a text once and "
+            f"writes no rewritings of it; take prompteol, or {instead}"
+        )
     if prompt.members:
         raise InputError(
             f"prompt {prompt.words}: a folder of sentence-transformers reads a text once, not "

@@ -87,6 +87,8 @@ def _measures(side: Side) -> dict[str, Interval]:
         "IsoScore": spread.isoscore,
         "effective rank": spread.effective_rank,
         "dimensions": _bare(side.window.k),
+        "forward passes a text": _bare(side.cost.forwards),
+        "tokens generated a text": _bare(side.cost.generated),
     }
 
 

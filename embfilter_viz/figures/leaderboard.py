@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from embfilter_viz.analyses.leaderboard import RAW as RAW_NAME
-from embfilter_viz.analyses.leaderboard import Leaderboard, Place
+from embfilter_viz.analyses.leaderboard import AS_THEY_ARE, Leaderboard, Place
 from embfilter_viz.analyses.methods import METHODS, WINDOW
 from embfilter_viz.embeddings.interval import Interval
 from embfilter_viz.figures.palette import BULK, FILTERED, RANDOM, RAW
@@ -69,12 +68,15 @@ def leaderboard_figure(found: Leaderboard, chosen: str | None = None) -> go.Figu
 def _colour(one: Place) -> str:
     if one.name in METHODS and METHODS[one.name].draws > 1:
         return RANDOM
-    return FILTERED if one.name != RAW_NAME and one.calibration is None else RAW
+    if one.does == AS_THEY_ARE and not one.trained:
+        return RAW
+    return FILTERED if one.calibration is None else RAW
 
 
 def _hover(one: Place) -> str:
     assert one.score is not None
     words = f"{plain(one.name)}, {one.dims} numbers: {fixed(one.score.value, 2)}"
+    words += f"<br>a text takes {one.cost.words}" if one.cost.forwards > 1 else ""
     for gap, name in ((one.to_raw, "raw"), (one.to_window, "the window")):
         if gap is not None:
             ends = spanned(gap.low, gap.high, 2, sign=True)
@@ -102,6 +104,9 @@ def leaderboard_table(found: Leaderboard) -> pd.DataFrame:
             "greatest_draw": None if one.spread is None else one.spread[1],
             "calibrated_on": one.calibration,
             "trained_for_embeddings": one.trained,
+            "prompt": one.prompt,
+            "forwards_per_text": one.cost.forwards,
+            "generated_tokens_per_text": one.cost.generated,
             "not_scored": one.refusal,
         }
         for one in found.places

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from embfilter_viz.store.folder import Folder, Key, identity_of
-from embfilter_viz.store.rows import RowStore
+from embfilter_viz.store.rows import RowStore, TextStore
 from embfilter_viz.system.progress import Progress, silent
 
 __all__ = ["Store", "array_digest"]
@@ -103,6 +103,10 @@ class Store(Folder):
     def rows(self, kind: str, key: Key) -> RowStore:
         """The table of float32 vectors for ``key``, filled bit by bit; nothing is opened yet."""
         return RowStore(self, self.path_of(kind, key, ".sqlite"), identity_of(kind, key))
+
+    def texts(self, kind: str, key: Key) -> TextStore:
+        """The table of texts for ``key``, filled bit by bit; nothing is opened yet."""
+        return TextStore(self, self.path_of(kind, key, ".sqlite"), identity_of(kind, key))
 
     def _write_entry(self, path: Path, identity: str, arrays: dict[str, np.ndarray]) -> None:
         from safetensors import SafetensorError

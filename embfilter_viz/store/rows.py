@@ -12,7 +12,7 @@ import numpy as np
 from embfilter_viz.store.folder import Folder
 from embfilter_viz.system.progress import Progress, silent
 
-__all__ = ["RowStore", "text_key"]
+__all__ = ["RowStore", "TextStore", "text_key"]
 
 # SQLite's result codes for a file that is no database of ours: ERROR (another schema), CORRUPT,
 # NOTADB. Others (BUSY, FULL, READONLY, CANTOPEN) say nothing against the file.
@@ -55,24 +55,8 @@ class RowStore:
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:
         """The vectors that are there, read-only, by key; those missing or damaged are absent."""
-        if self._path is None or not self._size():
-            return {}
-        wanted = list(dict.fromkeys(keys))
-        found: dict[bytes, np.ndarray] = {}
-
-        def read(table: sqlite3.Connection) -> None:
-            for start in range(0, len(wanted), _SQL_VARIABLES):
-                part = wanted[start : start + _SQL_VARIABLES]
-                marks = ",".join("?" * len(part))
-                query = f"SELECT key, vector, checksum FROM vectors WHERE key IN ({marks})"
-                for key, vector, checksum in table.execute(query, part):
-                    if self._whole(key, vector, checksum):
-                        found[key] = np.frombuffer(vector, dtype="<f4")
-
-        self._do(read)
-        with suppress(OSError):
-            os.utime(self._path)
-        return {key: found[key] for key in wanted if key in found}
+        found = self._payloads(keys)
+        return {key: np.frombuffer(payload, dtype="<f4") for key, payload in found.items()}
 
     def put(self, vectors: Mapping[bytes, np.ndarray]) -> None:
         """Keep vectors, all or none of them; a disk that refuses is warned of, not raised.
@@ -83,13 +67,41 @@ class RowStore:
         for vector in vectors.values():
             if vector.dtype != np.float32 or vector.ndim != 1:
                 raise TypeError(f"a row must be (d,) float32, not {vector.shape} {vector.dtype}")
-        if self._path is None or not vectors:
+        self._keep(
+            {key: vector.astype("<f4", copy=False).tobytes() for key, vector in vectors.items()}
+        )
+
+    def _payloads(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """The bytes that are there and whole, by key, in the order of ``keys``."""
+        if self._path is None or not self._size():
+            return {}
+        wanted = list(dict.fromkeys(keys))
+        found: dict[bytes, bytes] = {}
+
+        def read(table: sqlite3.Connection) -> None:
+            for start in range(0, len(wanted), _SQL_VARIABLES):
+                part = wanted[start : start + _SQL_VARIABLES]
+                marks = ",".join("?" * len(part))
+                query = f"SELECT key, vector, checksum FROM vectors WHERE key IN ({marks})"
+                found.update(
+                    {
+                        key: payload
+                        for key, payload, checksum in table.execute(query, part)
+                        if self._whole(key, payload, checksum)
+                    }
+                )
+
+        self._do(read)
+        with suppress(OSError):
+            os.utime(self._path)
+        return {key: found[key] for key in wanted if key in found}
+
+    def _keep(self, payloads: Mapping[bytes, bytes]) -> None:
+        """Keep bytes by key, all or none of them."""
+        if self._path is None or not payloads:
             return
-        rows = []
-        for key, vector in vectors.items():
-            payload = vector.astype("<f4", copy=False).tobytes()
-            rows.append((key, payload, self._checksum(key, payload)))
-        incoming = sum(len(payload) for _, payload, _ in rows)
+        rows = [(key, payload, self._checksum(key, payload)) for key, payload in payloads.items()]
+        incoming = sum(len(payload) for payload in payloads.values())
         if self._size() + incoming > self._folder.limit_bytes:
             self._folder.warn(OSError(f"more than {self._folder.limit_bytes:.3g} B in one table"))
             return
@@ -166,3 +178,27 @@ class RowStore:
                 "(key BLOB PRIMARY KEY, vector BLOB NOT NULL, checksum BLOB NOT NULL)"
             )
             work(table)
+
+
+class TextStore(RowStore):
+    """Texts by key, kept in the way of :class:`RowStore`.
+
+    Made by :meth:`embfilter_viz.store.Store.texts`.
+
+    >>> import tempfile
+    >>> from embfilter_viz.store import Store
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     rows = Store(folder).texts("demo", {"of": "a model"})
+    ...     rows.put_texts({text_key("a"): "what it wrote"})
+    ...     rows.get_texts([text_key("a"), text_key("b")])[text_key("a")]
+    'what it wrote'
+    """
+
+    def get_texts(self, keys: Sequence[bytes]) -> dict[bytes, str]:
+        """The texts that are there, by key; those missing or damaged are absent."""
+        found = self._payloads(keys)
+        return {key: payload.decode("utf-8", "surrogatepass") for key, payload in found.items()}
+
+    def put_texts(self, texts: Mapping[bytes, str]) -> None:
+        """Keep texts, all or none of them; a disk that refuses is warned of, not raised."""
+        self._keep({key: text.encode("utf-8", "surrogatepass") for key, text in texts.items()})

@@ -114,9 +114,16 @@ def passes_words(prompt: str) -> str:
 
     >>> passes_words("metaeol"), passes_words("mean")
     (' The prompt takes 8 forward passes a text.', '')
+    >>> passes_words("geneol")
+    ' The prompt takes 9 forward passes a text, after writing 8 rewritings, which takes seconds.'
     """
-    n = len(find_prompt(prompt).members)
-    return f" The prompt takes {n} forward passes a text." if n else ""
+    asked = find_prompt(prompt)
+    if asked.forwards == 1:
+        return ""
+    written = ""
+    if asked.rewritings:
+        written = f", after writing {asked.rewritings} rewritings, which takes seconds"
+    return f" The prompt takes {asked.forwards} forward passes a text{written}."
 
 
 def options_of(prompt: str) -> str:

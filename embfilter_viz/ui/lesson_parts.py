@@ -86,7 +86,7 @@ class Parts:
         if embeddings is None or frequencies is None:
             return None
         others = reference_of("demo").without(self.two)
-        ready = reference_texts(self.view, others, ask=asked_first(self.view.model))
+        ready = reference_texts(self.view, others, ask=asked_first(self.view))
         if ready is None:
             return None
         made = text_pair(self.view, self.two, embeddings, ready, frequencies)
@@ -140,7 +140,7 @@ class Parts:
     @_once
     def pairs(self) -> PairTexts | None:
         """The pairs that no window is chosen on."""
-        return pair_texts(self.view, held_out_pairs(), ask=asked_first(self.view.model))
+        return pair_texts(self.view, held_out_pairs(), ask=asked_first(self.view))
 
     @_once
     def by_eye(self) -> ByEye | None:

@@ -14,6 +14,7 @@ from embfilter_viz.export.filter_file import filter_bytes
 from embfilter_viz.export.numpy_lines import numpy_zip
 from embfilter_viz.export.refinement import Refinement, refinement
 from embfilter_viz.figures import leaderboard as figures
+from embfilter_viz.models.encoding.prompts import AVERAGED
 from embfilter_viz.system.progress import Progress
 from embfilter_viz.ui.chart import chart
 from embfilter_viz.ui.choices import View, passes_words
@@ -37,7 +38,18 @@ class _Ready:
 def methods_panel(view: View, chosen: ChosenTask) -> None:
     """All methods on the task, once asked for; one of them with its figures and its file."""
     st.header("All methods that need no training", anchor=False)
-    found = _ranked(view, chosen)
+    others = [
+        name
+        for name in ("prompteol", *AVERAGED)
+        if name in view.model.prompts and name != view.prompt
+    ]
+    beside = st.multiselect(
+        "Other prompts beside them", others, key="beside", bind="query-params",
+        help="The methods are ranked under the prompt of the sidebar. These prompts stand among "
+        "them, raw and with the window. metaeol takes eight forward passes a text; geneol takes "
+        "nine, and has the model write eight rewritings of each text first.",
+    )  # fmt: skip
+    found = _ranked(view, chosen, tuple(beside))
     if found is None:
         return
     answer(found.sentence)
@@ -67,12 +79,12 @@ def methods_panel(view: View, chosen: ChosenTask) -> None:
         _method(view, chosen, found, name)
 
 
-def _ranked(view: View, chosen: ChosenTask) -> Leaderboard | None:
+def _ranked(view: View, chosen: ChosenTask, beside: tuple[str, ...]) -> Leaderboard | None:
     model, prompt, task, window = view.model, view.prompt, chosen.task, view.window
     return outcome(
-        ("leaderboard", *_key(view, chosen)),
+        ("leaderboard", *_key(view, chosen), *beside),
         "Scoring methods",
-        lambda progress: leaderboard(model, task, prompt, window, progress=progress),
+        lambda progress: leaderboard(model, task, prompt, window, beside=beside, progress=progress),
         button=f"Rank {len(METHODS)} methods with window {window}",
         note="Ranks EmbedFilter with the window on the strip, two methods of our own, and the "
         "rivals, all in closed form. The texts and the calibration texts are embedded once. "

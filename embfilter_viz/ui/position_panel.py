@@ -74,10 +74,11 @@ def position_panel(view: View, text: str, frequencies: TokenFrequencies, removal
              "longer for long texts.",
     ):  # fmt: skip
         return
-    if n := len(find_prompt(view.prompt).members):
+    if averages := find_prompt(view.prompt).averages:
+        n = find_prompt(view.prompt).forwards
         st.caption(
-            f"This prompt is the mean of {n} templates, so a text is {n} lists of tokens: pick one "
-            "template to read its tokens."
+            f"This prompt is the mean of {averages}, so a text is {n} lists of tokens: pick a "
+            "prompt of one template to read its tokens."
         )
         return
     asked = _choices(view, removal)

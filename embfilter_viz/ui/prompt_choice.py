@@ -7,6 +7,7 @@ import streamlit as st
 
 from embfilter_viz.errors import InputError
 from embfilter_viz.models.encoding.prompts import (
+    MOST_TEMPLATES,
     POOLINGS,
     PROMPTS,
     PUBLISHED,
@@ -19,15 +20,19 @@ from embfilter_viz.ui.services import opened
 if TYPE_CHECKING:
     from embfilter_viz.model import Model
 
-__all__ = ["OWN", "choose_prompt", "prompt_parameters"]
+__all__ = ["OWN", "SEVERAL", "choose_prompt", "prompt_parameters"]
 
 OWN = "own template"
-"""The last choice: a template of the reader's."""
+"""A choice: a template of the reader's."""
+
+SEVERAL = "own templates"
+"""The last choice: several of them, whose embeddings are averaged."""
 
 _LAYERS = "_layers"
 """Where a session keeps how many layers there were to choose from."""
 
 _FIRST = 'Summarise "{text}" as:'
+_FIRST_TWO = f'{_FIRST}\nSay what "{{text}}" is about:'
 _INSTEAD = PROMPTS["prompteol"]
 
 
@@ -40,17 +45,17 @@ def choose_prompt(model: str) -> Prompt:
     _take_apart_a_name()
     names = list(PROMPTS if known is None else known.prompts)
     linked = st.session_state.get("prompt") or st.query_params.get("prompt")
-    if linked and linked not in (*names, OWN) and _is_prompt(linked):
+    if linked and linked not in (*names, OWN, SEVERAL) and _is_prompt(linked):
         names.append(linked)  # kept while the model opens; what has no such prompt says so
     chosen = st.selectbox(
         "Prompt",
-        [*names, OWN],
+        [*names, OWN, SEVERAL],
         key="prompt",
         bind="query-params",
         help="How a text is put to the model, and which of its states become the embedding.",
     )
     try:
-        asked = _own() if chosen == OWN else find_prompt(chosen)
+        asked = _own(chosen) if chosen in (OWN, SEVERAL) else find_prompt(chosen)
         asked = asked if known is None else _at_layer(known, asked)
     except InputError as error:
         st.error(f"{escaped(str(error))}. Showing PromptEOL instead.", icon=":material/error:")
@@ -60,33 +65,29 @@ def choose_prompt(model: str) -> Prompt:
 
 
 def prompt_parameters(prompt: str) -> dict[str, str]:
-    """The choices of the sidebar that give a prompt, as a link has them.
+    r"""The choices of the sidebar that give a prompt, as a link has them.
 
     >>> prompt_parameters('mean@12:Passage: {text}')
     {'prompt': 'own template', 'template': 'Passage: {text}', 'pooling': 'mean', 'layer': '12'}
+    >>> prompt_parameters('last:So: {text}\n{text}?')["prompt"]
+    'own templates'
     """
     asked = find_prompt(prompt)
     layer = {} if asked.layer is None else {"layer": str(asked.layer)}
-    if asked.is_own and not asked.members:
+    if asked.is_own:
+        choice, key = (SEVERAL, "templates") if asked.members else (OWN, "template")
         written = asked.at(None).name.partition(":")[2]
-        return {"prompt": OWN, "template": written, "pooling": asked.pooling, **layer}
+        return {"prompt": choice, key: written, "pooling": asked.pooling, **layer}
     return {"prompt": str(asked.at(None)), **layer}
 
 
-def _own() -> Prompt:
-    """The reader's own template.
+def _own(chosen: str) -> Prompt:
+    """The reader's own template, or several.
 
     Raises:
-        InputError: its slot is missing, or there twice.
+        InputError: the slot of one is missing, or there twice, or they are too many.
     """
-    template = st.text_input(
-        "Own template",
-        _FIRST,
-        key="template",
-        bind="query-params",
-        help="The text given to the model; `{text}` stands for your text and must be in it once. "
-        "`\\n` is a new line.",
-    )
+    written = _several() if chosen == SEVERAL else _one()
     pooling = st.segmented_control(
         "Pooled",
         POOLINGS,
@@ -97,7 +98,31 @@ def _own() -> Prompt:
         help="last takes the state of the last token. mean averages the states from the first "
         "token of your text on.",
     )
-    return find_prompt(f"{pooling or POOLINGS[0]}:{template}")
+    return find_prompt(f"{pooling or POOLINGS[0]}:{written}")
+
+
+def _one() -> str:
+    return st.text_input(
+        "Own template",
+        _FIRST,
+        key="template",
+        bind="query-params",
+        help="The text given to the model; `{text}` stands for your text and must be in it once. "
+        "`\\n` is a new line.",
+    )
+
+
+def _several() -> str:
+    """Return the templates one a line, lines without anything in them left out."""
+    written = st.text_area(
+        "Own templates, one on each line",
+        _FIRST_TWO,
+        key="templates",
+        bind="query-params",
+        help=f"Up to {MOST_TEMPLATES} texts given to the model, whose embeddings are averaged. "
+        "`{text}` stands for your text and must be once in each; `\\n` is a new line within one.",
+    )
+    return "\n".join(line for line in written.splitlines() if line.strip())
 
 
 def _at_layer(model: "Model", asked: Prompt) -> Prompt:

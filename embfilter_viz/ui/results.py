@@ -571,9 +571,13 @@ SMALL = 2e9
 """Bytes of memory up to which a model reads some hundred short texts in seconds."""
 
 
-def asked_first(model: Model) -> bool:
-    """Tell whether a page should ask before the model reads some hundred texts: it is large."""
-    return model.card.memory_needed > SMALL
+def asked_first(view: View) -> bool:
+    """Tell whether a page should ask before the model reads some hundred texts, as it takes long.
+
+    The model is large, or it would write rewritings of them.
+    """
+    large = view.model.card.memory_needed > SMALL
+    return large or view.model.prompt(view.prompt).rewritings > 0
 
 
 def isotropy_report(view: View, ready: TextGeometry, texts: Sequence[str]) -> Geometry:

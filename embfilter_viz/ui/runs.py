@@ -9,6 +9,7 @@ from embfilter_viz.analyses.compare import Comparison, Run, TrainedRun, compare
 from embfilter_viz.errors import InputError
 from embfilter_viz.models.encoding.prompts import find_prompt
 from embfilter_viz.spectral.windows import Window
+from embfilter_viz.ui.choices import passes_words
 from embfilter_viz.ui.services import model_of, outcome
 from embfilter_viz.ui.task_inputs import ChosenTask
 from embfilter_viz.yardstick import Yardstick, open_yardstick
@@ -100,5 +101,6 @@ def compared(runs: Sequence[Run | TrainedRun], chosen: ChosenTask) -> Comparison
         "Scoring both runs",
         lambda progress: compare(first, second, chosen.task, progress=progress),
         button=f"Score both on {len(chosen.task.texts):,} texts",
-        note="Embeds the texts once for each model and prompt. Embeddings are kept.",
+        note="Embeds the texts once for each model and prompt. Embeddings are kept."
+        + "".join(dict.fromkeys(passes_words(run.prompt) for run in runs if isinstance(run, Run))),
     )

@@ -34,8 +34,8 @@ def translated_panel(
     )  # fmt: skip
     if not shown:
         return
-    if view.model.prompt(view.prompt).members:
-        st.caption("A prompt of several templates has no single state to translate.")
+    if averages := view.model.prompt(view.prompt).averages:
+        st.caption(f"The mean of {averages} is no single state to translate.")
         return
     fitted = translators(view)
     if fitted is None:

@@ -59,7 +59,7 @@ def made(n: int, spoil: float, seed: int = 0, signal: float = 1.0) -> tuple[StsT
 def test_the_method_that_must_win_is_found_and_said_to_be_better() -> None:
     """One coordinate is noise of a hundred times the size: standardising it is the cure."""
     task, model = made(300, 100.0)
-    found = leaderboard(model, task, "p", calibration=ELSE, n_resamples=300)  # type: ignore[arg-type]
+    found = leaderboard(model, task, "mean", calibration=ELSE, n_resamples=300)  # type: ignore[arg-type]
     for name in ("z-score", "whitening-full", "soft-whitening"):
         gap = found.place(name).to_raw
         assert gap is not None
@@ -83,7 +83,7 @@ def test_where_nothing_helps_hardly_ever_is_one_said_to_be_better() -> None:
         task, model = made(80, 1.0, seed, signal=0.0)
         grades = np.random.default_rng((seed, 1)).uniform(0, 5, 80)
         task = StsTask.of_pairs([(f"a{i}", f"b{i}") for i in range(80)], grades, "null")
-        found = leaderboard(model, task, "p", calibration=ELSE, n_resamples=200,
+        found = leaderboard(model, task, "mean", calibration=ELSE, n_resamples=200,
                             methods=["z-score", "whitening", "pca", "reweighting"])  # type: ignore[arg-type]  # fmt: skip
         assert found.n_compared == 5
         wrong += any(
@@ -96,7 +96,7 @@ def test_where_nothing_helps_hardly_ever_is_one_said_to_be_better() -> None:
 
 def test_each_score_is_that_of_its_transformer_and_each_gap_is_paired() -> None:
     task, model = made(60, 5.0)
-    found = leaderboard(model, task, "p", Window(1, 6, D), calibration=ELSE, n_resamples=100)  # type: ignore[arg-type]
+    found = leaderboard(model, task, "mean", Window(1, 6, D), calibration=ELSE, n_resamples=100)  # type: ignore[arg-type]
     E, C = model.encode(task.texts), model.encode(ELSE.texts)
     parts = Parts(model, Window(1, 6, D))  # type: ignore[arg-type]
     raw = task.score(E)
@@ -137,7 +137,7 @@ def test_the_reweighting_is_of_the_centred_head_in_the_invariant_gauge() -> None
 
 def test_where_nothing_is_dropped_what_only_cuts_differs_from_raw_in_nothing() -> None:
     task, model = made(60, 5.0)
-    found = leaderboard(model, task, "p", Window(0, D, D), calibration=ELSE, n_resamples=100)  # type: ignore[arg-type]
+    found = leaderboard(model, task, "mean", Window(0, D, D), calibration=ELSE, n_resamples=100)  # type: ignore[arg-type]
     for name in ("embedfilter", "centred-window", "truncation", "random-coordinates",
                  "random-subspace"):  # fmt: skip
         assert found.place(name).to_raw == Interval(0.0, 0.0, 0.0)
@@ -147,14 +147,14 @@ def test_where_nothing_is_dropped_what_only_cuts_differs_from_raw_in_nothing() -
     assert task.score(E @ basis) == pytest.approx(task.score(E), abs=0.1)
     assert "better than the window and" in found.sentence
     assert leaderboard(
-        model, task, "p", Window.of_tau(4, D), calibration=ELSE, n_resamples=20, methods=["pca"]  # type: ignore[arg-type]
+        model, task, "mean", Window.of_tau(4, D), calibration=ELSE, n_resamples=20, methods=["pca"]  # type: ignore[arg-type]
     ).window_words == "τ = 4"  # fmt: skip
 
 
 def test_what_cannot_be_made_stands_last_with_its_reason() -> None:
     task, model = made(30, 1.0)
     few = Calibration(ELSE.texts[:4], "four texts")
-    found = leaderboard(model, task, "p", calibration=few, n_resamples=50)  # type: ignore[arg-type]
+    found = leaderboard(model, task, "mean", calibration=few, n_resamples=50)  # type: ignore[arg-type]
     assert found.places[-1].name == "whitening-full"
     assert "whitening to 8 dimensions needs" in (found.places[-1].refusal or "")
     said = json.loads(json.dumps(found.to_json(), allow_nan=False))
@@ -165,7 +165,7 @@ def test_what_cannot_be_made_stands_last_with_its_reason() -> None:
 def test_texts_that_are_scored_teach_nothing() -> None:
     task, model = made(30, 1.0)
     with pytest.raises(InputError, match="calibration: 1 text is among those that are scored"):
-        leaderboard(model, task, "p", calibration=Calibration(("c0", "a3"), "two"))  # type: ignore[arg-type]
+        leaderboard(model, task, "mean", calibration=Calibration(("c0", "a3"), "two"))  # type: ignore[arg-type]
     known = calibration_from(["c0", "a3", "c1", "c1"], "mine.txt", task)
     assert known.texts == ("c0", "c1")
     with pytest.raises(InputError, match="1 text given, 0 of them not in the task"):
@@ -178,13 +178,13 @@ def test_texts_that_are_scored_teach_nothing() -> None:
 def test_bad_methods_and_cancels_are_heard() -> None:
     task, model = made(30, 1.0)
     with pytest.raises(InputError, match=r"method 'x': unknown; take one of embedfilter, "):
-        leaderboard(model, task, "p", methods=["x"], calibration=ELSE)  # type: ignore[arg-type]
+        leaderboard(model, task, "mean", methods=["x"], calibration=ELSE)  # type: ignore[arg-type]
 
     def stop(what: str, done: float, total: float, unit: str) -> None:
         raise Cancelled
 
     with pytest.raises(Cancelled):
-        leaderboard(model, task, "p", calibration=ELSE, progress=stop)  # type: ignore[arg-type]
+        leaderboard(model, task, "mean", calibration=ELSE, progress=stop)  # type: ignore[arg-type]
     parts = Parts(model, Window(2, 6, D))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="method z-score: it learns from texts"):
         fitted("z-score", parts)
@@ -205,7 +205,7 @@ def test_without_intervals_none_is_claimed(tiny_model: Model) -> None:
 
 def test_the_sentence_follows_the_numbers() -> None:
     task, model = made(60, 1.0)
-    found = leaderboard(model, task, "p", calibration=ELSE, n_resamples=100,
+    found = leaderboard(model, task, "mean", calibration=ELSE, n_resamples=100,
                         methods=["z-score", "reweighting"])  # type: ignore[arg-type]  # fmt: skip
     won, lost = Interval(2.0, 0.5, 3.5), Interval(-2.0, -3.5, -0.5)
     all_won = replace(found, places=tuple(replace(one, to_raw=won) for one in found.places))
@@ -232,7 +232,7 @@ class Trained:
 def test_a_model_trained_for_embeddings_stands_beside_and_is_no_method() -> None:
     task, model = made(60, spoil=1)
     given: Any = {"calibration": ELSE, "n_resamples": 100, "yardsticks": [Trained(task)]}
-    found = leaderboard(model, task, "p", **given)  # type: ignore[arg-type]
+    found = leaderboard(model, task, "mean", **given)  # type: ignore[arg-type]
     first = found.places[0]
     assert (first.name, first.trained, first.dims) == ("trained-one", True, 2)
     assert first.score is not None

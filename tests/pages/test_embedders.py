@@ -7,6 +7,7 @@ import pytest
 from sentence_transformers.sentence_transformer.modules import Normalize
 
 from embfilter_viz import open_model
+from embfilter_viz.errors import InputError
 from tests.models.tiny_embedders import QUERY, embedder, lender
 from tests.pages.explorer import Explorer
 
@@ -90,7 +91,10 @@ def test_the_prompt_is_offered_where_it_exists_alone(
     folder = Path(shutil.copytree(model, tmp_path / "cls"))
     config = folder / "1_Pooling" / "config.json"
     config.write_text(config.read_text().replace("lasttoken", "cls"))
-    assert open_model(str(folder), head_from=other).prompts[-1] == "metaeol"
+    lent_to = open_model(str(folder), head_from=other)
+    assert lent_to.prompts[-1] == "metaeol"
+    with pytest.raises(InputError, match="has no head of its own, so it writes no text"):
+        lent_to.encode(["a"], "geneol")
     explorer = Explorer("start", model=str(folder), head_from=other)
     assert "The prompt “As published” is not offered: it pools by cls" in explorer.words
     assert "published" not in explorer.control("prompt").options

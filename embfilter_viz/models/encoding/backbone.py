@@ -20,6 +20,7 @@ from embfilter_viz.models.encoding.packed import NotPacked, PackedReader, Work
 from embfilter_viz.models.encoding.packing import Packing, common_beginning
 from embfilter_viz.models.encoding.prepared import Prepared
 from embfilter_viz.models.encoding.routers import router_weights
+from embfilter_viz.models.encoding.writing import Sampling, written
 from embfilter_viz.models.formats.tensors import StoredRows
 from embfilter_viz.models.head.unembedding import (
     Head,
@@ -364,6 +365,43 @@ class Backbone:
                 total += ((share / ones) @ raised).cpu().double()
             total *= math.exp(-_ABOVE)
             return total.numpy()
+
+    def write(
+        self, sequences: Sequence[Prepared], how: Sampling, between: Callable[[], None]
+    ) -> list[list[int]]:
+        """The ids that the model writes after each of ``sequences``, see :func:`~.writing.written`.
+
+        Side by side where :attr:`pads` allows it.
+
+        Args:
+            sequences: (m,) prompts as the model sees them.
+            how: how tokens are chosen, with a row of numbers for each of them.
+            between: called before each step.
+
+        Returns:
+            (m,) ids.
+
+        Raises:
+            InputError: the model has no head of its own, or transformers cannot generate with it.
+        """
+        import torch
+
+        if self._head is None:
+            raise InputError(
+                "prompt geneol: the checkpoint has no head of its own, so it writes no text; take "
+                "another prompt, such as metaeol"
+            )
+        torch.set_num_threads(self._threads)  # of this thread: each asks for itself
+        parts = [slice(0, len(sequences))]
+        if not self._pads:
+            parts = [slice(i, i + 1) for i in range(len(sequences))]
+        return [
+            ids
+            for part in parts
+            for ids in written(
+                self._model, sequences[part], replace(how, draws=how.draws[part]), between
+            )
+        ]
 
     def check_head(self, outline: Outline, probe: Prepared) -> None:
         """Hold the lens against the model's own logits.

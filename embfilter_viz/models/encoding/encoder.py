@@ -28,8 +28,17 @@ from embfilter_viz.models.encoding.published import (
     prompt_of,
     read_published,
 )
+from embfilter_viz.models.encoding.rewriting import (
+    KINDS,
+    RECIPE,
+    Recipe,
+    Rewritten,
+    ask,
+    line_of,
+)
 from embfilter_viz.models.encoding.token_states import TokenStates
 from embfilter_viz.models.encoding.unigram import HalfSums, Unigram, rounds_of
+from embfilter_viz.models.encoding.writing import Sampling
 from embfilter_viz.models.head.unembedding import stored_head
 from embfilter_viz.models.head.vocabulary import Vocabulary
 from embfilter_viz.models.outline import Outline
@@ -47,6 +56,7 @@ _PROBES = (
 """What is read in several ways when a model is opened, see ``Backbone.check_ways``."""
 _SHORTEST = 1e-12
 """What a length counts for at least where one divides by it, as in torch's ``normalize``."""
+_REWRITING = "Rewriting texts"
 _BEAT = 0.25
 """Seconds between two looks at the listener inside a batch."""
 
@@ -154,9 +164,11 @@ class Encoder:
             return self._published_tokens.prepare
         asked = self.prompt(prompt)
         if asked.members:
+            way_out = "take another prompt" if asked.rewritings else "pick one of them"
+            under = f"as {asked.averages}" if asked.rewritings else f"under {asked.averages}"
             raise InputError(
-                f"prompt {asked.words}: a text is read under {len(asked.members)} templates, so it "
-                f"is no one list of tokens; pick one of them"
+                f"prompt {asked.words}: a text is read {under}, so it is no one list of tokens; "
+                f"{way_out}"
             )
         if asked.is_own:
             check_template_fits(self.vocabulary, asked, self.max_tokens)
@@ -325,6 +337,63 @@ class Encoder:
         lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
         return vectors / np.maximum(lengths, np.float32(_SHORTEST))
 
+    def rewrite(
+        self, texts: Sequence[str], recipe: Recipe = RECIPE, *, progress: Progress = silent
+    ) -> Iterator[Rewritten]:
+        """Have the model write rewritings of each text, see ``rewriting``.
+
+        Each text's are written side by side, with nothing of another text beside them: what is in
+        the set changes none of them. It costs a pass over m prompts a text and then one a token.
+
+        Args:
+            texts: any texts; in the prompt a line's end is a space.
+            recipe: how they are sampled.
+            progress: told texts as they are done; may raise ``Cancelled``.
+
+        Yields:
+            each text with its rewritings, in the order of ``texts``.
+
+        Raises:
+            InputError: an empty text, a model without a head, or one that cannot generate.
+        """
+        model = self._model
+        special = {
+            id for id, token in self.vocabulary.tokenizer.get_added_tokens_decoder().items()
+            if token.special
+        } | {self.vocabulary.eos}  # fmt: skip
+        for done, text in enumerate(texts):
+            progress(_REWRITING, done, len(texts), "texts")
+            n = recipe.tokens_for(len(self.vocabulary.encode(text)))
+            sequences, draws = self._asked(text, recipe, n)
+            how = Sampling(
+                draws, recipe.temperature, recipe.top_p, recipe.top_k,
+                n_tokens=min(self.vocabulary.size, self._n_rows),
+                ends=lambda ids: ids[-1] in special or "\n" in self._said(ids).lstrip(),
+            )  # fmt: skip
+            with self._turn(progress, done, len(texts), _REWRITING) as turn:
+                found = model.write(sequences, how, turn.pass_on)
+            yield Rewritten.of(
+                text,
+                [
+                    (kind, line_of(self._said(ids[:-1] if ids[-1] in special else ids)), len(ids))
+                    for (kind, _), ids in zip(recipe.asks, found, strict=True)
+                ],
+            )
+        progress(_REWRITING, len(texts), len(texts), "texts")
+
+    def _asked(self, text: str, recipe: Recipe, n: int) -> tuple[list[Prepared], np.ndarray]:
+        """Return what the model reads before each rewriting, and (m, n) numbers to draw with."""
+        line, room = " ".join(text.split()), self.max_tokens - n
+        reads = {}
+        for kind in KINDS:
+            check_template_fits(self.vocabulary, ask(kind), room)
+            reads[kind] = prepare(self.vocabulary, ask(kind), line, room)
+        draws = [recipe.draws(text, kind, number, n) for kind, number in recipe.asks]
+        return [reads[kind] for kind, _ in recipe.asks], np.stack(draws)
+
+    def _said(self, ids: Sequence[int]) -> str:
+        return self.vocabulary.tokenizer.decode(list(ids), skip_special_tokens=False)
+
     def unigram(
         self,
         texts: Sequence[str],
@@ -417,8 +486,8 @@ class Encoder:
                 )
             return self._loaded
 
-    def _turn(self, progress: Progress, done: int, total: int) -> "_Turn":
-        return _Turn(self, progress, done, total)
+    def _turn(self, progress: Progress, done: int, total: int, what: str = "Encoding") -> "_Turn":
+        return _Turn(self, progress, done, total, what)
 
 
 def _is_published(prompt: str) -> bool:
@@ -437,26 +506,38 @@ class _Turn:
         progress: told of the work.
         done: texts done before.
         total: texts in all.
+        what: what is being done.
     """
 
-    def __init__(self, encoder: Encoder, progress: Progress, done: int, total: int) -> None:
+    def __init__(
+        self, encoder: Encoder, progress: Progress, done: int, total: int, what: str
+    ) -> None:
         self._encoder = encoder
         self._progress = progress
         self._done = done
         self._total = total
+        self._what = what
         self._last = time.monotonic()
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> "_Turn":
         self._encoder._turns.__enter__()
         self._last = time.monotonic()
         self._encoder._beat = self._beat
+        return self
 
     def __exit__(self, *raised: Any) -> None:
         self._encoder._beat = _still
         self._encoder._turns.__exit__(*raised)
 
+    def pass_on(self) -> None:
+        """Let others have their turn, in the middle of long work of many passes."""
+        last = self._last
+        self.__exit__(None, None, None)
+        self.__enter__()
+        self._last = last  # the listener is heard as often as before
+
     def _beat(self) -> None:
         now = time.monotonic()
         if now - self._last >= _BEAT:
             self._last = now
-            self._progress("Encoding", self._done, self._total, "texts")
+            self._progress(self._what, self._done, self._total, "texts")

@@ -23,6 +23,7 @@ from embfilter_viz.wording import counted
 
 __all__ = [
     "AVERAGED",
+    "GENEOL",
     "METAEOL",
     "META_TASKS",
     "MOST_TEMPLATES",
@@ -81,6 +82,9 @@ class Prompt(str):
     """After how many layers states are read, through the final norm; None: after all of them."""
     members: "tuple[Prompt, ...]" = ()
     """The prompts whose embeddings are averaged into its own; empty for one template."""
+    rewritings: int = 0
+    """Rewritings of a text by the model itself, whose embeddings under its one member are averaged
+    with that of the text; none for most."""
 
     def __new__(cls, name: str, *_: Any, **__: Any) -> "Prompt":
         """A string that reads ``name``."""
@@ -144,6 +148,28 @@ class Prompt(str):
         return tuple(one.template for one in self.members) or (self.template,)
 
     @property
+    def forwards(self) -> int:
+        """Forward passes a text takes; those that write its rewritings are not among them.
+
+        >>> find_prompt("mean").forwards, find_prompt("metaeol").forwards
+        (1, 8)
+        >>> find_prompt("geneol").forwards
+        9
+        """
+        return self.rewritings + len(self.templates)
+
+    @property
+    def averages(self) -> str:
+        """Return what its embedding is the mean of, in words; empty where it is of no several.
+
+        >>> find_prompt("metaeol").averages, find_prompt("geneol").averages
+        ('8 templates', 'the text and 8 rewritings')
+        """
+        if self.rewritings:
+            return f"the text and {counted(self.rewritings, 'rewriting')}"
+        return counted(len(self.members), "template") if self.members else ""
+
+    @property
     def words(self) -> str:
         """Return what a sentence calls it, in one line.
 
@@ -194,7 +220,7 @@ class Prompt(str):
 
     def of_family(self, family: Family) -> "Prompt":
         """This prompt in the words the paper uses for ``family``."""
-        if self.base == "prompteol" and family.prompteol is not None:
+        if self.base in ("prompteol", "geneol") and family.prompteol is not None:
             return replace(self, template=family.prompteol)
         return self
 
@@ -311,7 +337,22 @@ METAEOL = _average(
 """Meta-Task Prompting (Lei et al., ACL 2024, arXiv 2402.18458): the unweighted mean of last-token
 states under prompts of different tasks. Their prompts are their own; these are ours."""
 
-AVERAGED: dict[str, Prompt] = {METAEOL.name: METAEOL}
+GENEOL = Prompt(
+    "geneol",
+    "GenEOL",
+    PROMPTS["prompteol"].template,
+    "last",
+    "Has the model write eight rewritings of the text (in other words, turned round, what follows "
+    "from it, in few words) and takes the mean of nine PromptEOL states, the text's own included: "
+    "nine forward passes a text, after the writing, which takes far longer.",
+    members=(PROMPTS["prompteol"],),
+    rewritings=8,
+)
+"""GenEOL (Thirukovalluru & Dhingra 2024, arXiv 2410.14635): e = (h(s) + Σ h(t_i)) / (m + 1) with
+h the state under PromptEOL and t_i rewritings by the model itself. How it is asked for them is
+ours, see ``rewriting``."""
+
+AVERAGED: dict[str, Prompt] = {METAEOL.name: METAEOL, GENEOL.name: GENEOL}
 """Prompts of ours that average over several."""
 
 PUBLISHED = Prompt(

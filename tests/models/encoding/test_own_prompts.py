@@ -81,7 +81,7 @@ def test_what_says_the_same_is_the_same():
         ("last:{text} is {text}", r"must be in it once and is there 2 times"),
         ("last:", "is missing"),
         ("last:{text}\n{text}?\n", "is missing"),
-        ("prompteol:{text}", "unknown; pick one of prompteol, echo, mean, last, metaeol, publ"),
+        ("prompteol:{text}", "unknown; pick one of prompteol, echo, mean, last, metaeol, gen"),
         ("poem", "unknown; pick one of prompteol"),
         ("mean@", "'' after the @ is not a layer's number"),
         ("mean@-1", "'-1' after the @ is not"),

@@ -191,7 +191,7 @@ def test_a_further_layer_is_refused(tmp_path: Path) -> None:
 
 def test_another_model_has_no_such_prompt(tiny: Path) -> None:
     model = open_model(str(tiny))
-    assert model.prompts == ("prompteol", "echo", "mean", "last", "metaeol")
+    assert model.prompts == ("prompteol", "echo", "mean", "last", "metaeol", "geneol")
     with pytest.raises(InputError, match=r"prompt published: it has no modules\.json"):
         model.encode(TEXTS, "published")
     assert not model.is_whole, "nothing was read for it"
