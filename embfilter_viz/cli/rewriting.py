@@ -11,7 +11,7 @@ __all__ = ["rewritings"]
 
 
 @click.command(
-    short_help="Show the rewritings of texts that the prompt geneol averages over.",
+    short_help="Show the rewritings that the prompt geneol averages over.",
     epilog="""Example: embfilter-viz rewritings smollm2-135m texts.txt
 
     JSON: {"model", "sampling": {"seed", "temperature", "top_p", …}, "texts": [{"text",
