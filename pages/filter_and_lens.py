@@ -13,6 +13,7 @@ from embfilter_viz.ui.choices import View
 from embfilter_viz.ui.inputs import sentence
 from embfilter_viz.ui.layers_panel import layers_charts
 from embfilter_viz.ui.page import answer, folds, show
+from embfilter_viz.ui.pair_inputs import reference_name
 from embfilter_viz.ui.position_panel import position_panel
 from embfilter_viz.ui.relative_panel import relative_panel
 from embfilter_viz.ui.results import (
@@ -107,7 +108,8 @@ def body(view: View) -> None:
         ),
         command=(
             f"embfilter-viz lens {view.model_arguments} TEXT {view.prompt_options} "
-            f"{view.window_options} --relative-to demo --positions{view.running_options}"
+            f"{view.window_options} --relative-to {reference_name()} --positions"
+            f"{view.running_options}"
         ),
     )
 

@@ -1,5 +1,7 @@
 """Geometry: how many texts lie in space, before and after, and beside the controls."""
 
+from shlex import quote
+
 import streamlit as st
 
 from embfilter_viz.analyses.geometry import VARIANTS
@@ -11,7 +13,7 @@ from embfilter_viz.analyses.maps import (
     pairs_caption,
 )
 from embfilter_viz.analyses.selection import nearest_to
-from embfilter_viz.data import demo_texts
+from embfilter_viz.data import DEMO_LANGUAGES, DEMO_NAMES, demo_language, demo_texts
 from embfilter_viz.figures import geometry as figures
 from embfilter_viz.ui import formulas
 from embfilter_viz.ui.chart import chart
@@ -34,7 +36,7 @@ def body(view: View) -> None:
     model, window = view.model, view.window
     if not reads_texts(model):
         return
-    texts, labels = _texts()
+    texts, labels, named = _texts()
     if texts is None:
         return
     embeddings = embedded_texts(view, texts, button=f"Embed {len(texts):,} texts with {model.name}")
@@ -101,7 +103,7 @@ def body(view: View) -> None:
             "report.variants['filtered'].mean_cosine"
         ),
         command=(
-            f"embfilter-viz geometry {view.model_arguments} texts.txt {view.prompt_options} "
+            f"embfilter-viz geometry {view.model_arguments} {named} {view.prompt_options} "
             f"{view.window_options}{view.running_options}"
         ),
     )
@@ -182,22 +184,25 @@ def _neighbours(view, ready, texts, labels, chosen: int, typed: str) -> None:
 
 def _texts():
     source = st.segmented_control(
-        "Texts", ["demo texts", "your file"], default="demo texts", key="texts",
+        "Texts", ["demo texts", *DEMO_NAMES[1:], "your file"], default="demo texts", key="texts",
         bind="query-params", required=True,
     )  # fmt: skip
     if source != "your file":
-        demo = demo_texts()
+        named = source if source in DEMO_NAMES else DEMO_NAMES[0]
+        language = demo_language(named) or "en"
+        demo = demo_texts(language)
         st.caption(
-            f"{len(demo.texts)} texts in {len(demo.topics)} topics, written for this explorer: "
-            + ", ".join(demo.topics) + "."
+            f"{len(demo.texts)} {DEMO_LANGUAGES[language]} texts in {len(demo.topics)} topics, "
+            "written for this explorer: " + ", ".join(demo.topics) + "."
         )  # fmt: skip
-        about_texts(counted(len(demo.texts), "demo text"))
-        return demo.texts, demo.labels
+        whose = "" if language == "en" else f"{DEMO_LANGUAGES[language]} "
+        about_texts(counted(len(demo.texts), f"{whose}demo text"))
+        return demo.texts, demo.labels, named
     table = uploaded_table("upload", "A .txt file with one text on each line, or a .csv file")
     if table is None:
-        return None, None
+        return None, None, ""
     about_texts(f"{counted(len(table.texts), 'text')} of {table.source}")
-    return table.texts, table.labels
+    return table.texts, table.labels, quote(table.source)
 
 
 show("Geometry", body)

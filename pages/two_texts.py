@@ -13,7 +13,13 @@ from embfilter_viz.ui.chart import chart
 from embfilter_viz.ui.choices import View
 from embfilter_viz.ui.markdown import escaped
 from embfilter_viz.ui.page import answer, folds, show
-from embfilter_viz.ui.pair_inputs import choose_cell, chosen_pair, chosen_reference, two_texts
+from embfilter_viz.ui.pair_inputs import (
+    choose_cell,
+    chosen_pair,
+    chosen_reference,
+    reference_name,
+    two_texts,
+)
 from embfilter_viz.ui.results import (
     embedded_texts,
     frequencies_meanwhile,
@@ -166,6 +172,11 @@ def _anatomy(report: Pair, ready: ReferenceTexts) -> None:
     )
 
 
+def _compared_with() -> str:
+    name = reference_name()
+    return "" if name == "demo" else f" --relative-to {name}"
+
+
 def _folds(view: View) -> None:
     folds(
         formula=formulas.TWO_TEXTS,
@@ -175,13 +186,13 @@ def _folds(view: View) -> None:
             "from embfilter_viz.analyses.reference import reference_of\n"
             f"model = {view.opening}\n"
             f"window = Window.parse({view.spec!r}, model.d_model)\n"
-            "others = reference_of('demo')  # or the path of a file of yours\n"
+            f"others = reference_of({reference_name()!r})  # or the path of a file of yours\n"
             f"report = pair(model, [first, second], {view.prompt!r}, window, reference=others)\n"
             "report.cosine, report.percentile, report.contributions"
         ),
         command=(
             f"embfilter-viz pair {view.model_arguments} TEXT TEXT {view.prompt_options} "
-            f"{view.window_options}{view.running_options}"
+            f"{view.window_options}{_compared_with()}{view.running_options}"
         ),
     )
 

@@ -357,6 +357,22 @@ def test_a_language_is_that_of_the_word_frequencies_in_every_command(run: Run, t
         assert [one["frequency_rank"] for one in tokens] == [ranks[one["id"]] for one in tokens]
 
 
+def test_our_sets_in_other_languages_go_by_their_names(run: Run, tiny: Path) -> None:
+    swept = run("sweep", tiny, "demo-ru", "--task", "sts", "--taus", "2", "--no-baselines").out
+    assert "72 pairs of our Russian demo pairs" in " ".join(swept.split())
+    said = run("geometry", tiny, "demo-zh", "--prompt", "mean", "--json").json
+    assert said["n_texts"] == 60
+    proposal = run("propose", tiny, "demo-hi", "--json").json
+    assert (proposal["undecided_texts"] or proposal)["n_texts"] == 60
+    pair = run("pair", tiny, "kucing", "anjing", "--relative-to", "demo-id", "--json").json
+    assert pair["reference"] == {"name": "demo-id", "n_texts": 30, "left_out": 0}
+    runs = ("--run", tiny, "mean", "raw", "--run", tiny, "mean", "2")
+    assert run("compare", "demo-id", "--task", "pairs", *runs, "--json").status == 0
+    asked = ("leaderboard", tiny, "demo-id", "--task", "sts", "--methods", "mean-subtraction")
+    found = run(*asked, "--calibrate", "demo-id", "--json").json
+    assert found["calibration"] == "60 texts of demo-id"
+
+
 def test_a_lower_precision_is_another_result_and_said(run: Run, tiny: Path, tmp_path: Path) -> None:
     plain = run("lens", tiny, "the cat", "--frequencies", "wordfreq", "--json").json
     half = ("lens", tiny, "the cat", "--frequencies", "wordfreq", "--dtype", "bfloat16")
@@ -647,6 +663,8 @@ BAD: list[tuple[list[object], str]] = [
     (["directions", "MODEL", "--index", 0, "--language", ""], r"language ''"),
     (["spectroscopy", "MODEL", "--bands", 0], r"'--bands': 0 is not in the range"),
     (["spectroscopy", "MODEL", "--seed", -1], r"'--seed': -1 is not in the range"),
+    (["sweep", "MODEL", "demo-xx", "--task", "sts"], r"'demo-xx': .*there are demo, demo-hi,"),
+    (["sweep", "MODEL", "demo-hi", "--task", "retrieval"], r"demo-hi: has nothing for the task"),
     (["lens", "MODEL", ""], r"empty"),
     (["lens", "MODEL", " \n\t"], r"empty"),
     (["pair", "MODEL"], r"Missing argument 'TEXT TEXT \[TEXT...\]'"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from embfilter_viz.data import demo_texts
+from embfilter_viz.data import DEMO_LANGUAGES, demo_language, demo_texts
 from embfilter_viz.embeddings.anatomy import anatomy, cumulative_quantiles
 from embfilter_viz.embeddings.reference_pairs import pair_cosines, pair_cosines_about_others
 from embfilter_viz.errors import InputError
@@ -39,7 +39,7 @@ class Reference:
     """Texts that others are compared with, each of them once."""
 
     name: str
-    """``demo``, or the name of the file they come from."""
+    """``demo``, ``demo-hi`` and the like, or the name of the file they come from."""
     texts: tuple[str, ...]
     """(n,) the texts."""
     labels: tuple[str, ...] | None
@@ -78,9 +78,13 @@ class Reference:
 
         >>> reference_of("demo").said
         '160 demo texts'
+        >>> reference_of("demo-hi").said
+        '30 Hindi demo texts'
         """
         if self.name == "demo":
             return counted(len(self.texts), "demo text")
+        if (language := demo_language(self.name)) is not None:
+            return counted(len(self.texts), f"{DEMO_LANGUAGES[language]} demo text")
         return f"{counted(len(self.texts), 'text')} of {self.name}"
 
     def to_json(self) -> dict[str, Any]:
@@ -91,18 +95,18 @@ class Reference:
 def reference_of(source: str | TextTable) -> Reference:
     """The reference texts called ``demo``, those of a file, or those of a table read from one.
 
-    The demo reference is every second demo text, 16 of each topic: half of them are left for what
-    must not be compared with itself.
+    The demo reference is every second demo text, 16 of each topic (in the other languages 5): half
+    of them are left for what must not be compared with itself.
 
     Args:
-        source: ``demo``, the path of a file of texts, or a table.
+        source: ``demo`` or ``demo-hi`` and the like, the path of a file of texts, or a table.
 
     Raises:
         InputError: a file that cannot be read, or fewer than 10 different texts.
     """
-    if source == "demo":
-        demo = demo_texts()
-        return Reference("demo", demo.texts[::2], demo.labels[::2])
+    if isinstance(source, str) and (language := demo_language(source)) is not None:
+        demo = demo_texts(language)
+        return Reference(source, demo.texts[::2], demo.labels[::2])
     table = read_texts(source, limit=MOST_TEXTS) if isinstance(source, str) else source
     rows = {text: row for row, text in reversed(list(enumerate(table.texts)))}
     first = sorted(rows.values())

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from embfilter_viz.analyses.finite import finite
-from embfilter_viz.data import demo_texts
+from embfilter_viz.data import DEMO_LANGUAGES, demo_language, demo_texts
 from embfilter_viz.embeddings.interval import Interval
 from embfilter_viz.embeddings.text_intervals import mean_difference
 from embfilter_viz.embeddings.translators import Translator, divergence_bits, fit_translator
@@ -120,7 +120,7 @@ class LensTranslators:
 
 
 def texts_to_translate_by(source: str = "demo") -> tuple[tuple[str, ...], str]:
-    """The texts called ``demo`` or those of a file, each once, and what they are in words.
+    """The texts called ``demo`` or ``demo-hi``, or those of a file, each once, and what they are.
 
     Raises:
         InputError: a file that cannot be read.
@@ -128,8 +128,9 @@ def texts_to_translate_by(source: str = "demo") -> tuple[tuple[str, ...], str]:
     >>> len(texts_to_translate_by()[0])
     320
     """
-    if source == "demo":
-        return demo_texts().texts, "our demo texts"
+    if (language := demo_language(source)) is not None:
+        whose = "our" if language == "en" else f"our {DEMO_LANGUAGES[language]}"
+        return demo_texts(language).texts, f"{whose} demo texts"
     table = read_texts(source)
     return tuple(dict.fromkeys(table.texts)), table.source
 

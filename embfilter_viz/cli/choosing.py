@@ -78,6 +78,8 @@ def sweep_command(model: str, data: str, kind: str | None, prompt: str, taus: st
                   as_json: bool) -> None:  # fmt: skip
     """Score many windows of MODEL on DATA, a .csv file or "demo" for one of our own sets.
 
+    Our sets in other languages are "demo-hi", "demo-id", "demo-ru" and "demo-zh".
+
     \b
     sts, pairs                  columns sentence1, sentence2, score
     classification, clustering  text, label
@@ -173,7 +175,7 @@ def compare_command(
     data: str, kind: str, runs: tuple[tuple[str, str, str], ...], yardsticks: tuple[str, ...],
     limit: int | None, seed: int, as_json: bool,
 ) -> None:  # fmt: skip
-    """Score two runs on the same resamples of DATA, a .csv file or "demo".
+    """Score two runs on the same resamples of DATA, a .csv file, "demo", or "demo-id" and the like.
 
     The interval is that of the difference of the two scores. They may differ beyond noise even if
     their own intervals overlap. What a text costs under either prompt stands beside it.
@@ -229,6 +231,8 @@ def compare_command(
 @json_option
 def propose(model: str, texts: str | None, prompt: str, as_json: bool) -> None:
     """Propose a window from unlabelled texts, one on each line, or from the checkpoint alone.
+
+    TEXTS.txt may be "demo", or "demo-hi", "demo-id", "demo-ru" or "demo-zh": our demo texts.
 
     From 50 texts or more, the proposal is the middle of the windows whose cosines order pairs of
     texts most like soft whitening does. From the checkpoint and word frequencies (wordfreq; English

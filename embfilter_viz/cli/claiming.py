@@ -52,7 +52,8 @@ def claims_command(model: str, data: str, prompt: str, kinds: tuple[str, ...],
                    as_json: bool) -> None:  # fmt: skip
     """Decide the paper's twelve claims on MODEL, and show each with its control and its rule.
 
-    DATA is a .csv file as `sweep` takes it, or "demo" for our own sets. A verdict is "holds",
+    DATA is a .csv file as `sweep` takes it, or "demo" for our own sets ("demo-hi", "demo-id",
+    "demo-ru" and "demo-zh" in other languages). A verdict is "holds",
     "fails" or "not decided". The rules were fixed before anything was measured, and each is printed
     with its verdict. Claims 2, 3 and 12 are about the head and the token frequencies alone. Claims
     1, 4, 5 and 6 read up to 320 of the texts, and need 120. Claims 7 to 11 compare scores, pooled

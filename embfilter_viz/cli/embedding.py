@@ -250,6 +250,7 @@ def geometry(model: str, file: str, prompt: str, tau: str | None, window: str | 
     """Measure the isotropy of the texts in FILE, one on each line: raw, filtered, and two controls.
 
     One control is 20 random subspaces of the filter's size, with their mean, least and greatest.
+    FILE may also be "demo", or "demo-hi", "demo-id", "demo-ru" or "demo-zh": our demo texts.
     The other removes only the direction of the mean embedding of 80 of our demo texts, which are
     embedded as well. With the mean of FILE's own texts, nothing would be left by construction.
     """

@@ -156,7 +156,10 @@ def word_frequencies_of(model: "Model", alpha: float = 1.0) -> "TokenFrequencies
 
 
 def lines_of(file: str) -> list[str]:
-    """The texts in a file, one a line."""
+    """The texts in a file, one a line, or those of our demo sets by their name."""
+    from embfilter_viz.data import demo_language, demo_texts
     from embfilter_viz.texts import read_lines
 
+    if (language := demo_language(file)) is not None:
+        return list(demo_texts(language).texts)
     return read_lines(file)

@@ -16,6 +16,7 @@ from embfilter_viz.errors import InputError
 
 __all__ = [
     "COUNT",
+    "DEMOS",
     "DEVICES",
     "EXPORTS",
     "GAUGES",
@@ -59,6 +60,8 @@ METHODS = (
 )
 TASKS = ("sts", "retrieval", "classification", "clustering", "pairs")
 
+DEMOS = ("demo", "demo-hi", "demo-id", "demo-ru", "demo-zh")
+
 COUNT = click.IntRange(min=1)
 SEED = click.IntRange(min=0)
 
@@ -85,8 +88,10 @@ alpha_option = click.option(
 def reference_option(default: str | None) -> Callable[..., Any]:
     """The option that names other texts to compare with."""
     return click.option(
-        "--relative-to", metavar="demo|FILE", default=default, show_default=default is not None,
-        help="Other texts whose mean embedding is removed: our demo texts, or those in a file.",
+        "--relative-to", metavar="demo|demo-id|…|FILE", default=default,
+        show_default=default is not None,
+        help="Other texts whose mean embedding is removed: our demo texts, in English "
+        f"or another language ({', '.join(DEMOS[1:])}), or those in a file.",
     )  # fmt: skip
 
 

@@ -78,6 +78,8 @@ def leaderboard_command(model: str, data: str, kind: str, prompt: str, tau: str 
                         as_json: bool) -> None:  # fmt: skip
     """Score every closed-form method on DATA, a .csv file or "demo", beside raw and the window.
 
+    Our sets in other languages are "demo-hi", "demo-id", "demo-ru" and "demo-zh".
+
     \b
     embfilter                     the window, tau = 2 unless --tau or --window says else
     centred-window, reweighting   ours, from the checkpoint alone

@@ -5,6 +5,7 @@ anything heavy is imported. Sources and licences: ``README.md`` in this folder.
 """
 
 import csv
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -14,6 +15,8 @@ from io import StringIO
 from embfilter_viz.errors import InputError
 
 __all__ = [
+    "DEMO_LANGUAGES",
+    "DEMO_NAMES",
     "EXAMPLE_PAIR",
     "EXAMPLE_SENTENCES",
     "PAPER_TABLES",
@@ -22,6 +25,8 @@ __all__ = [
     "Cell",
     "DemoTexts",
     "a_few_demo_texts",
+    "demo_language",
+    "demo_name",
     "demo_texts",
     "paper_table",
 ]
@@ -31,6 +36,15 @@ Cell = str | int | float | None
 
 PAPER_TABLES = ("main_results", "ablation", "geneol_sts")
 """The names that ``paper_table`` knows."""
+
+DEMO_LANGUAGES = {
+    "en": "English",
+    "hi": "Hindi",
+    "id": "Indonesian",
+    "ru": "Russian",
+    "zh": "Chinese",
+}
+"""The languages of our demo texts and graded pairs, by the codes of ISO 639-1."""
 
 EXAMPLE_SENTENCES = (
     "A woman is playing the violin under a railway bridge.",
@@ -63,7 +77,7 @@ class DemoTexts:
     """
 
     texts: tuple[str, ...]
-    """(n,) one or two English sentences each."""
+    """(n,) one or two sentences each."""
     labels: tuple[str, ...]
     """(n,) the topic of each text."""
     topics: tuple[str, ...]
@@ -75,17 +89,66 @@ def _rows(*path: str) -> Iterator[dict[str, str]]:
     yield from csv.DictReader(StringIO(text, newline=""))
 
 
+def demo_name(language: str) -> str:
+    """Name our demo sets of a language where a file is asked for.
+
+    >>> demo_name("en"), demo_name("hi")
+    ('demo', 'demo-hi')
+    """
+    return "demo" if language == "en" else f"demo-{language}"
+
+
+DEMO_NAMES = tuple(demo_name(language) for language in DEMO_LANGUAGES)
+"""Names of our demo sets, one a language."""
+
+
+def demo_language(source: object) -> str | None:
+    """Return the language of the demo sets that are meant by a name; None for a file's name.
+
+    Raises:
+        InputError: a name such as ``demo-xx`` of which we have none.
+
+    >>> demo_language("demo"), demo_language("demo-hi"), demo_language("demo.csv")
+    ('en', 'hi', None)
+    """
+    known = {demo_name(language): language for language in DEMO_LANGUAGES}
+    if not isinstance(source, str) or source in known:
+        return known.get(source) if isinstance(source, str) else None
+    if re.fullmatch("demo-[a-z]{2,3}", source):
+        raise InputError(
+            f"{source!r}: there is no such demo set; there are {', '.join(DEMO_NAMES)}"
+        )
+    return None
+
+
 @cache
-def demo_texts() -> DemoTexts:
-    """All 320 demo texts, 32 in each of ten topics, grouped by topic.
+def demo_texts(language: str = "en") -> DemoTexts:
+    """All demo texts of a language, grouped by topic.
+
+    In English 320, 32 in each of ten topics; in the other languages 60, ten in each of six topics,
+    which have their English names.
+
+    Args:
+        language: One of :data:`DEMO_LANGUAGES`.
+
+    Raises:
+        InputError: We have none in that language.
 
     >>> demo = demo_texts()
     >>> len(demo.texts), len(demo.labels), len(demo.topics)
     (320, 320, 10)
     >>> demo.labels[0], demo.labels[-1]
     ('astronomy', 'travel')
+    >>> len(demo_texts("hi").texts), demo_texts("hi").topics[0]
+    (60, 'cooking')
     """
-    rows = list(_rows("demo_texts.csv"))
+    if language not in DEMO_LANGUAGES:
+        raise InputError(
+            f"language {language!r}: there are no demo texts in it; "
+            f"take one of {', '.join(DEMO_LANGUAGES)}"
+        )
+    path = ("demo_texts.csv",) if language == "en" else ("languages", language, "texts.csv")
+    rows = list(_rows(*path))
     labels = tuple(row["label"] for row in rows)
     return DemoTexts(
         texts=tuple(row["text"] for row in rows),

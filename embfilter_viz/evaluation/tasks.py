@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from embfilter_viz.data import demo_texts
+from embfilter_viz.data import DEMO_LANGUAGES, demo_language, demo_name, demo_texts
 from embfilter_viz.errors import InputError
 from embfilter_viz.evaluation.classification import ClassificationTask
 from embfilter_viz.evaluation.clustering import ClusteringTask
@@ -17,7 +17,16 @@ from embfilter_viz.evaluation.task import Task
 from embfilter_viz.texts import JudgedTable, read_judged, read_texts
 from embfilter_viz.wording import counted
 
-__all__ = ["COLUMNS_OF", "KINDS", "LIMITS", "TITLES", "demo_task", "read_task", "read_tasks"]
+__all__ = [
+    "COLUMNS_OF",
+    "KINDS",
+    "LIMITS",
+    "TITLES",
+    "demo_kinds",
+    "demo_task",
+    "read_task",
+    "read_tasks",
+]
 
 KINDS: Mapping[str, str] = MappingProxyType(
     {
@@ -59,7 +68,10 @@ LIMITS: Mapping[str, int] = MappingProxyType(
 """Rows of a file of each kind beyond which a random sample is taken, and said to be."""
 
 DEMO = "demo"
-"""What stands for our own demo sets where a file is asked for."""
+"""What stands for our own demo sets in English where a file is asked for."""
+
+ONLY_ENGLISH = "retrieval"
+"""The kind of task that our demo sets have in English alone."""
 
 
 def read_task(
@@ -75,7 +87,9 @@ def read_task(
 
     Args:
         kind: one of :data:`KINDS`.
-        source: "demo", the path of a .csv or .tsv file, or its bytes as uploaded.
+        source: "demo", or "demo-hi" and the like for another language of
+            :data:`~embfilter_viz.data.DEMO_LANGUAGES`; the path of a .csv or .tsv file, or its
+            bytes as uploaded.
         name: the file's name where ``source`` is bytes.
         columns: which of the file's columns is what, by the names in :data:`COLUMNS_OF`, where
             they are not recognised.
@@ -97,8 +111,8 @@ def read_task(
     """
     if kind not in KINDS:
         raise InputError(f"task {kind!r}: unknown; take one of {', '.join(KINDS)}")
-    if isinstance(source, str) and source == DEMO:
-        return demo_task(kind)
+    if (language := demo_language(source)) is not None:
+        return demo_task(kind, language)
     limit = LIMITS[kind] if limit is None else limit
     if kind in {"classification", "clustering"}:
         given = dict(columns or {})
@@ -128,7 +142,7 @@ def read_tasks(
     """Tasks over one file or over our demo sets.
 
     Args:
-        source: "demo", or the path of a .csv or .tsv file.
+        source: "demo" or "demo-hi" and the like, or the path of a .csv or .tsv file.
         kinds: of :data:`KINDS`; none: all of them over our demo sets, and the one that the columns
             of a file are for (graded pairs, labelled texts to classify, or retrieval).
         **how: further arguments of :func:`read_task`.
@@ -138,11 +152,13 @@ def read_tasks(
 
     >>> [task.kind for task in read_tasks()]
     ['sts', 'retrieval', 'classification', 'clustering', 'pairs']
+    >>> [task.kind for task in read_tasks("demo-hi")]
+    ['sts', 'classification', 'clustering', 'pairs']
     """
     if kinds:
         return tuple(read_task(kind, source, **how) for kind in dict.fromkeys(kinds))
-    if source == DEMO:
-        return tuple(demo_task(kind) for kind in KINDS)
+    if (language := demo_language(source)) is not None:
+        return tuple(demo_task(kind, language) for kind in demo_kinds(language))
     said = []
     # In this order: a file without names of columns could pass for judged passages.
     for kind in ("sts", "classification", "retrieval"):
@@ -153,19 +169,48 @@ def read_tasks(
     raise InputError(f"{said[0]}; or name what the file is for: {', '.join(KINDS)}")
 
 
-def demo_task(kind: str) -> Task:
+def demo_kinds(language: str = "en") -> tuple[str, ...]:
+    """The kinds of task that we have a demo set for in a language.
+
+    >>> demo_kinds("hi")
+    ('sts', 'classification', 'clustering', 'pairs')
+    """
+    return tuple(kind for kind in KINDS if language == "en" or kind != ONLY_ENGLISH)
+
+
+def demo_task(kind: str, language: str = "en") -> Task:
     """The task of a kind over our own demo set; what the sets are is told in data/README.md.
+
+    Args:
+        kind: one of :data:`KINDS`.
+        language: one of :data:`~embfilter_viz.data.DEMO_LANGUAGES`.
+
+    Raises:
+        InputError: we have no demo set of that kind in that language.
 
     >>> [demo_task(kind).n_units for kind in ("sts", "classification", "pairs")]
     [160, 320, 124]
+    >>> demo_task("sts", "hi").describe()
+    'Spearman × 100 over 72 pairs of our Hindi demo pairs'
     """
+    if kind not in demo_kinds(language):
+        raise InputError(
+            f"{demo_name(language)}: has nothing for the task {kind}; take one of "
+            f"{', '.join(demo_kinds(language))}, or {DEMO}, which is English"
+        )
+    whose = "our" if language == "en" else f"our {DEMO_LANGUAGES.get(language, language)}"
     if kind in {"classification", "clustering"}:
-        demo = demo_texts()
-        return _LABELLED[kind](demo.texts, demo.labels, "our demo texts", ())
-    file, source = ("retrieval.csv", "our demo passages") if kind == "retrieval" else (
-        "pairs.csv", "our demo pairs")  # fmt: skip
-    data = files("embfilter_viz.data").joinpath(file).read_bytes()
-    table = read_judged(data, "retrieval" if kind == "retrieval" else "pairs", file)
+        demo = demo_texts(language)
+        return _LABELLED[kind](demo.texts, demo.labels, f"{whose} demo texts", ())
+    path: tuple[str, ...]
+    if kind == "retrieval":
+        path, source = ("retrieval.csv",), f"{whose} demo passages"
+    else:
+        path, source = ("pairs.csv",), f"{whose} demo pairs"
+        if language != "en":
+            path = ("languages", language, "pairs.csv")
+    data = files("embfilter_viz.data").joinpath(*path).read_bytes()
+    table = read_judged(data, "retrieval" if kind == "retrieval" else "pairs", path[-1])
     return _JUDGED[kind](JudgedTable(table.rows, table.columns, table.chosen, source, ()))
 
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 from embfilter_viz.analyses.reference import MOST_TEXTS, Reference, reference_of
 from embfilter_viz.analyses.text_matrix import MOST_IN_MATRIX
-from embfilter_viz.data import EXAMPLE_PAIR, UNRELATED_PAIR
+from embfilter_viz.data import DEMO_NAMES, EXAMPLE_PAIR, UNRELATED_PAIR
 from embfilter_viz.errors import InputError
 from embfilter_viz.ui.inputs import text_box, uploaded_table
 
@@ -17,6 +17,7 @@ __all__ = [
     "choose_cell",
     "chosen_pair",
     "chosen_reference",
+    "reference_name",
     "two_sentences",
     "two_texts",
 ]
@@ -82,21 +83,29 @@ def chosen_reference(label: str) -> Reference | None:
         InputError: a file with fewer than 10 different texts.
     """
     kept = st.session_state.get(KEPT_REFERENCE)
-    offered = ["demo texts", "your file", *(["your selection"] if kept is not None else [])]
+    selection = ["your selection"] if kept is not None else []
+    offered = ["demo texts", *DEMO_NAMES[1:], "your file", *selection]
     source = st.segmented_control(
         label, offered, default="demo texts",
         key="others", bind="query-params", required=True,
         help="The mean embedding of these texts is removed. A text that you compare is not counted "
-             "among them.",
+             "among them. The demo texts are English; demo-hi is Hindi, demo-id Indonesian, "
+             "demo-ru Russian and demo-zh Chinese.",
     )  # fmt: skip
     if source == "your selection" and kept is not None:
         return kept
     if source != "your file":
-        return reference_of("demo")
+        return reference_of(source if source in DEMO_NAMES else DEMO_NAMES[0])
     table = uploaded_table(
         "others_file", "A .txt file with one text on each line, or a .csv file", MOST_TEXTS
     )
     return None if table is None else reference_of(table)
+
+
+def reference_name() -> str:
+    """Return what the command line takes for the demo texts compared with; ``demo`` for a file."""
+    source = st.session_state.get("others")
+    return source if source in DEMO_NAMES else DEMO_NAMES[0]
 
 
 def chosen_pair(m: int) -> tuple[int, int]:

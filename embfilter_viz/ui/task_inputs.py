@@ -7,8 +7,16 @@ from functools import lru_cache
 import pandas as pd
 import streamlit as st
 
+from embfilter_viz.data import DEMO_LANGUAGES, DEMO_NAMES, demo_language, demo_name
 from embfilter_viz.evaluation.task import Task
-from embfilter_viz.evaluation.tasks import COLUMNS_OF, KINDS, TITLES, demo_task, read_task
+from embfilter_viz.evaluation.tasks import (
+    COLUMNS_OF,
+    KINDS,
+    TITLES,
+    demo_kinds,
+    demo_task,
+    read_task,
+)
 from embfilter_viz.texts import Preview, preview_table
 from embfilter_viz.ui.files import KeptFile, keep_columns, kept_columns, reader_file
 from embfilter_viz.ui.markdown import escaped
@@ -23,6 +31,9 @@ NAMES = {kind: title.capitalize() for kind, title in TITLES.items()}
 
 OWN_FILE = "your file"
 
+DEMO_SET = "demo set"
+"""The demo sets in English; those in other languages stand by their names."""
+
 ALL_SETS = "All"
 """What stands for all demo sets together."""
 
@@ -36,15 +47,15 @@ class ChosenTask:
     key: Hashable
     """Equal for equal tasks."""
     data: str
-    """What the command line takes for it: ``demo`` or the file's name."""
+    """What the command line takes for it: ``demo``, ``demo-hi`` …, or the file's name."""
     columns: Mapping[str, str]
     """Which column of the file is what, where that was chosen by hand."""
 
 
 def choose_task() -> ChosenTask | None:
     """Return what to score windows on, or ``None`` while there is nothing yet."""
-    kind = _kind()
-    found = _of_file(kind) if _is_own_file() else _of_demo(kind)
+    kind, data = _kind(), _data()
+    found = _of_file(kind) if data == OWN_FILE else _of_demo(kind, data)
     if found is not None:
         _say(found)
     return found
@@ -52,21 +63,24 @@ def choose_task() -> ChosenTask | None:
 
 def choose_tasks() -> tuple[ChosenTask, ...]:
     """The same for what may take several: all demo sets or one of them, or a file; () meanwhile."""
-    if _is_own_file():
+    data = _data()
+    if data == OWN_FILE:
         own = _of_file(_kind())
         found: tuple[ChosenTask, ...] = () if own is None else (own,)
     else:
+        kinds = demo_kinds(demo_language(data) or "en")
         sets = st.segmented_control(
-            "Demo sets", [ALL_SETS, *NAMES], default=ALL_SETS, key="sets", bind="query-params",
+            "Demo sets", [ALL_SETS, *kinds], default=ALL_SETS, key="sets", bind="query-params",
             required=True, format_func=lambda kind: NAMES.get(kind, kind),
         ) or ALL_SETS  # fmt: skip
-        found = tuple(_of_demo(kind) for kind in (NAMES if sets == ALL_SETS else (sets,)))
+        found = tuple(_of_demo(kind, data) for kind in (kinds if sets == ALL_SETS else (sets,)))
     if len(found) == 1:
         _say(found[0])
     elif found:
         each = [f"{TITLES[one.task.kind]} ({one.task.n_units} {one.task.unit})" for one in found]
         st.caption(escaped(f"{listed(each)}; each set counts the same.".capitalize()))
-        about_texts(f"our demo sets: {listed(each)}")
+        sets = "our demo sets" if data == DEMO_NAMES[0] else f"our sets {data}"
+        about_texts(f"{sets}: {listed(each)}")
     return found
 
 
@@ -77,16 +91,19 @@ def _kind() -> str:
     ) or "sts"  # fmt: skip
 
 
-def _is_own_file() -> bool:
+def _data() -> str:
+    """Return what was chosen: a file of the reader's, or demo sets by their name."""
+    languages = ", ".join(f"{demo_name(code)} is {words}" for code, words in _OTHERS.items())
     source = st.segmented_control(
-        "Data", ["demo set", OWN_FILE], default="demo set", key="data", bind="query-params",
-        required=True,
+        "Data", [DEMO_SET, *DEMO_NAMES[1:], OWN_FILE], default=DEMO_SET, key="data",
+        bind="query-params", required=True,
+        help=f"The demo set is English; {languages}.",
     )  # fmt: skip
-    return source == OWN_FILE
+    return DEMO_NAMES[0] if source in (None, DEMO_SET) else source
 
 
-def _of_demo(kind: str) -> ChosenTask:
-    return ChosenTask(_demo(kind), ("demo", kind), "demo", {})
+def _of_demo(kind: str, name: str) -> ChosenTask:
+    return ChosenTask(_demo(kind, demo_language(name) or "en"), (name, kind), name, {})
 
 
 def _say(found: ChosenTask) -> None:
@@ -97,9 +114,12 @@ def _say(found: ChosenTask) -> None:
         st.caption(escaped(note))
 
 
+_OTHERS = {code: words for code, words in DEMO_LANGUAGES.items() if code != "en"}
+
+
 @lru_cache(maxsize=8)
-def _demo(kind: str) -> Task:
-    return demo_task(kind)
+def _demo(kind: str, language: str) -> Task:
+    return demo_task(kind, language)
 
 
 def _of_file(kind: str) -> ChosenTask | None:

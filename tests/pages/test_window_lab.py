@@ -206,3 +206,24 @@ def test_a_strangers_storage_is_read_with_care() -> None:
         [],
     ]
     assert tried_of_json(json.dumps([good, *bad])) == [Tried(**good)]
+
+
+def test_the_demo_sets_of_other_languages_are_offered_by_their_names(tiny: Path) -> None:
+    explorer = Explorer("window_lab", model=str(tiny), windows="τ curve", data="demo-zh")
+    assert "over 72 pairs of our Chinese demo pairs" in explorer.words
+    assert " demo-zh --task sts" in explorer.command
+    explorer.change("data", "demo-hi").change("task", "classification")
+    assert "over 60 texts of our Hindi demo texts" in explorer.words
+    explorer.change("task", "retrieval")
+    (error,) = explorer.errors
+    assert error.startswith("demo-hi: has nothing for the task retrieval; take one of sts")
+
+
+def test_geometry_offers_them_too(tiny: Path) -> None:
+    explorer = Explorer("geometry", model=str(tiny), texts="demo-ru")
+    assert "60 Russian texts in 6 topics" in explorer.words
+    if explorer.at.button[0].label.startswith("Embed"):
+        explorer.press("Embed 60 texts")
+    assert "demo-ru --prompt" in explorer.command
+    explorer.change("texts", "demo texts")
+    assert "320 English texts in 10 topics" in explorer.words
