@@ -10,8 +10,6 @@ from embfilter_viz.analyses.beside_raw import compared
 from embfilter_viz.analyses.calibration import calibration_for
 from embfilter_viz.analyses.leaderboard import Leaderboard, leaderboard
 from embfilter_viz.analyses.methods import METHODS, WINDOW, Parts
-from embfilter_viz.export.filter_file import filter_bytes
-from embfilter_viz.export.numpy_lines import numpy_zip
 from embfilter_viz.export.refinement import Refinement, refinement
 from embfilter_viz.figures import leaderboard as figures
 from embfilter_viz.models.encoding.prompts import AVERAGED
@@ -21,6 +19,8 @@ from embfilter_viz.ui.choices import View, passes_words
 from embfilter_viz.ui.markdown import escaped
 from embfilter_viz.ui.page import answer
 from embfilter_viz.ui.services import outcome
+from embfilter_viz.ui.strip import weights_on_strip
+from embfilter_viz.ui.take_away import take_method_away
 from embfilter_viz.ui.task_inputs import ChosenTask
 from embfilter_viz.wording import fixed
 
@@ -125,25 +125,14 @@ def _method(view: View, chosen: ChosenTask, found: Leaderboard, name: str) -> No
             name="weights",
             stamp=str(view.window),
         )
+        weights_on_strip(weights)
         st.caption(
-            "The weight of each direction. The window on the strip gives only weights of 0 "
-            "(shaded) and 1."
+            "The weight of each direction; the broken line on the strip shows it too. The window "
+            "gives only weights of 0 (shaded) and 1."
         )
     if name == WINDOW:
         return
-    left, right = st.columns(2)
-    left.download_button(
-        f"Filter file of {name}",
-        lambda: filter_bytes(view.model, ready.taken, prompt=view.prompt),
-        f"{name}.safetensors", icon=":material/filter_alt:", on_click="ignore",
-        help="Matrix and offset in one safetensors file; embfilter_viz.load_filter reads it.",
-    )  # fmt: skip
-    right.download_button(
-        f"Lines of NumPy of {name}",
-        lambda: numpy_zip(view.model, ready.taken, prompt=view.prompt),
-        f"{name}.zip", icon=":material/code:", on_click="ignore",
-        help="A short script and its numbers.",
-    )  # fmt: skip
+    take_method_away(view, ready.taken, chosen.key)
 
 
 def _ready(view: View, chosen: ChosenTask, name: str) -> _Ready | None:

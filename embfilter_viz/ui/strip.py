@@ -13,7 +13,7 @@ from embfilter_viz.ui.links import LONGEST
 from embfilter_viz.ui.streamlit_internals import page_id
 from embfilter_viz.ui.window_state import DEFAULT_WINDOW, WindowState
 
-__all__ = ["profile", "said_here", "window_strip"]
+__all__ = ["profile", "said_here", "weights_on_strip", "window_strip"]
 
 POINTS = 240
 """How many points the thin drawing has; the strip is some 1,000 pixels wide."""
@@ -66,6 +66,26 @@ def window_strip(
     )
 
 
+def weights_on_strip(weights: np.ndarray, points: int = POINTS) -> None:
+    """Draw a method's weights over the strip's spectrum while this is called in each run.
+
+    Args:
+        weights: (d,) from 0, at the foot of the strip, to 1, at its top.
+        points: how many heights are drawn at most.
+    """
+    _weights_component()(key="strip_weights", data={"weights": _weights_profile(weights, points)})
+
+
+def _weights_profile(weights: np.ndarray, points: int = POINTS) -> str:
+    """Heights from 0 to 1 as the strip takes them: the mean weight of each equal part.
+
+    >>> _weights_profile(np.array([0.0, 1.0, 1.0, 0.5]), points=2)
+    '0.500,0.750'
+    """
+    parts = np.array_split(np.asarray(weights, dtype=float), min(points, len(weights)))
+    return ",".join(f"{part.mean():.3f}" for part in parts)
+
+
 _HELP = (
     "2 keeps the middle half of the spectrum (τ = 2), as the paper recommends; 72:504 keeps "
     "directions 72 to 503; τ = 1 keeps everything. You can also drag the strip's ends; arrow "
@@ -93,4 +113,11 @@ def _component() -> Any:
         + component_file("window_state.js")
         + component_file("strip.js"),
         isolate_styles=False,
+    )
+
+
+@st.cache_resource
+def _weights_component() -> Any:
+    return st.components.v2.component(
+        "embfilter_weights", js=component_file("weights.js"), isolate_styles=False
     )

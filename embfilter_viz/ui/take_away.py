@@ -1,6 +1,7 @@
 """The window to take away: downloads, a report of what was seen, a model folder."""
 
 from collections.abc import Callable, Hashable, Sequence
+from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from embfilter_viz.export.folder_zip import zip_folder
 from embfilter_viz.export.index_transform import faiss_bytes
 from embfilter_viz.export.model_folder import FolderExport, save_model_folder
 from embfilter_viz.export.numpy_lines import numpy_zip
+from embfilter_viz.export.refinement import Refinement
 from embfilter_viz.export.session import session_report
 from embfilter_viz.figures.report import Section
 from embfilter_viz.models.encoding.prompts import find_prompt
+from embfilter_viz.spectral.windows import Window
 from embfilter_viz.system.memory import in_words
 from embfilter_viz.system.paths import cache_folder
 from embfilter_viz.system.progress import Progress
@@ -21,7 +24,7 @@ from embfilter_viz.ui.choices import View
 from embfilter_viz.ui.markdown import escaped
 from embfilter_viz.ui.services import outcome
 
-__all__ = ["take_away"]
+__all__ = ["take_away", "take_method_away"]
 
 LARGEST_DOWNLOAD = 2 << 30
 """Bytes of a folder that are sent to a browser: Streamlit holds them in memory."""
@@ -38,30 +41,54 @@ def take_away(
         about: what those sections are of: once it differs, a report made before is no longer
             offered.
     """
-    model, window, prompt = view.model, view.window, view.prompt
-    name = f"embfilter-{window.l}-{window.r}"
-    with st.expander(f"Take the window {window} away", icon=":material/download:"):
-        left, middle, right = st.columns(3)
-        left.download_button(
-            "Filter file", lambda: filter_bytes(model, window, prompt=prompt),
-            f"{name}.safetensors", icon=":material/filter_alt:", on_click="ignore",
-            help="One safetensors file. embfilter_viz.load_filter reads it.",
-        )  # fmt: skip
-        middle.download_button(
-            "FAISS transform", lambda: faiss_bytes(model, window)[0], f"{name}.vt",
-            icon=":material/manage_search:", on_click="ignore", disabled=not _is_there("faiss"),
-            help="Put it in front of an index with faiss.IndexPreTransform. FAISS must be "
-                 "installed here.",
-        )  # fmt: skip
-        right.download_button(
-            "Lines of NumPy", lambda: numpy_zip(model, window, prompt=prompt), f"{name}.zip",
-            icon=":material/code:", on_click="ignore", help="A short script and its matrix.",
-        )  # fmt: skip
+    name = f"embfilter-{view.window.l}-{view.window.r}"
+    with st.expander(f"Take the window {view.window} away", icon=":material/download:"):
+        _small_files(view, view.window, name)
         _report(view, sections, about, name)
-        if _is_there("sentence_transformers"):
-            _folder(view)
-        else:
-            st.caption("A folder for sentence-transformers: pip install 'embfilter-viz[deploy]'")
+        _folder(view, view.window, name)
+
+
+def take_method_away(view: View, taken: Refinement, about: Hashable) -> None:
+    """A fold with everything one can take of another method than the window.
+
+    Args:
+        view: the page's model, prompt and window.
+        taken: the method made ready.
+        about: what it was made of besides the view: the texts it learnt from.
+    """
+    # Two readers whose methods learnt from other texts must not share a folder.
+    made_of = sha256(repr((str(view.window), about)).encode()).hexdigest()[:8]
+    with st.expander(f"Take {taken.method} away", icon=":material/download:"):
+        _small_files(view, taken, taken.method, f" of {taken.method}")
+        _folder(view, taken, f"{taken.method}-{made_of}", f" of {taken.method}")
+
+
+def _small_files(view: View, what: Window | Refinement, name: str, of: str = "") -> None:
+    """Buttons for the files that are made in a moment.
+
+    Args:
+        view: the page's model and prompt.
+        what: the window, or another method made ready.
+        name: of the files, without an ending.
+        of: what the buttons add to their words.
+    """
+    model, prompt = view.model, view.prompt
+    left, middle, right = st.columns(3)
+    left.download_button(
+        f"Filter file{of}", lambda: filter_bytes(model, what, prompt=prompt),
+        f"{name}.safetensors", icon=":material/filter_alt:", on_click="ignore",
+        help="One safetensors file. embfilter_viz.load_filter reads it.",
+    )  # fmt: skip
+    middle.download_button(
+        f"FAISS transform{of}", lambda: faiss_bytes(model, what)[0], f"{name}.vt",
+        icon=":material/manage_search:", on_click="ignore", disabled=not _is_there("faiss"),
+        help="Put it in front of an index with faiss.IndexPreTransform. FAISS must be "
+             "installed here.",
+    )  # fmt: skip
+    right.download_button(
+        f"Lines of NumPy{of}", lambda: numpy_zip(model, what, prompt=prompt), f"{name}.zip",
+        icon=":material/code:", on_click="ignore", help="A short script and its numbers.",
+    )  # fmt: skip
 
 
 def _report(
@@ -82,32 +109,41 @@ def _report(
                            icon=":material/description:")  # fmt: skip
 
 
-def _folder(view: View) -> None:
-    model, window, prompt = view.model, view.window, view.prompt
+def _folder(view: View, what: Window | Refinement, name: str, of: str = "") -> None:
+    """Have the folder for sentence-transformers written and packed.
+
+    Args:
+        view: the page's model and prompt.
+        what: the window, or another method made ready.
+        name: of the folder; it says what it is made of.
+        of: what the buttons add to their words.
+    """
+    if not _is_there("sentence_transformers"):
+        st.caption("A folder for sentence-transformers: pip install 'embfilter-viz[deploy]'")
+        return
+    model, prompt = view.model, view.prompt
     # A place of ours: whoever opens the explorer must not choose what is written where.
-    place = cache_folder() / "exports" / f"{model.identity[:12]}-{window.l}-{window.r}"
-    place = place.with_name(f"{place.name}-{find_prompt(prompt).slug}")
+    place = cache_folder() / "exports" / f"{model.identity[:12]}-{name}-{find_prompt(prompt).slug}"
 
     def work(progress: Progress) -> FolderExport:
         place.parent.mkdir(exist_ok=True)
-        return save_model_folder(place, model, window, prompt=prompt, progress=progress)
+        return save_model_folder(place, model, what, prompt=prompt, progress=progress)
 
     made = outcome(
-        ("model folder", model.identity, str(window), prompt),
+        ("model folder", model.identity, name, prompt),
         "Writing the folder",
         work,
-        button="Write a folder for sentence-transformers",
+        button=f"Write a folder{of} for sentence-transformers",
         note="The whole model with prompt, pooling and projection. It needs as much disk space as "
         "the model itself.",
     )
     if made is not None:
         st.markdown(f"{in_words(made.n_bytes)} written. {escaped(made.check.sentence)}")
-        _download(view, made)
+        _download(made, name, of)
 
 
-def _download(view: View, made: FolderExport) -> None:
+def _download(made: FolderExport, name: str, of: str) -> None:
     """The folder as one file for the reader's own machine, and where it lies on this one."""
-    name = f"embfilter-{view.window.l}-{view.window.r}"
     if made.n_bytes > LARGEST_DOWNLOAD:
         st.caption(
             f"{in_words(made.n_bytes)} are too much for a download from this page. Fetch the "
@@ -118,13 +154,13 @@ def _download(view: View, made: FolderExport) -> None:
         ("model zip", str(made.path), made.n_bytes),
         "Packing the folder",
         lambda progress: zip_folder(made.path, progress=progress),
-        button="Pack it into a zip to download",
+        button=f"Pack the folder{of} into a zip to download",
         note=f"This needs {in_words(made.n_bytes)} more on this server's disk.",
     )
     if packed is not None and packed.is_file():
         st.download_button(
-            f"Model folder, {in_words(packed.stat().st_size)}", packed.read_bytes, f"{name}.zip",
-            "application/zip", on_click="ignore", icon=":material/folder_zip:",
+            f"Model folder{of}, {in_words(packed.stat().st_size)}", packed.read_bytes,
+            f"{name}.zip", "application/zip", on_click="ignore", icon=":material/folder_zip:",
         )  # fmt: skip
     st.code(
         "from sentence_transformers import SentenceTransformer\n\n"

@@ -1,7 +1,11 @@
 """From a sweep to a window on the strip, a comparison, and a history that outlives the tab."""
 
+import re
 from pathlib import Path
 from typing import Any
+
+import pytest
+from playwright.sync_api import expect
 
 
 def test_a_cell_goes_to_the_strip_and_what_was_tried_is_found_again(
@@ -83,4 +87,12 @@ def test_methods_are_ranked_and_one_is_looked_at(visit: Any, tiny_folder: Path) 
     box.press("Enter")
     reader.page.wait_for_selector(".st-key-weights_chart .chart[data-drawn]")
     assert reader.plot("weights_chart", "p._fullData[0].y.length") == 32
+    # The same weights lie over the strip, until another page is open.
+    line = reader.page.locator(".strip path.weights")
+    expect(line).to_have_attribute("d", re.compile("^M0,.* L1000,"))
+    weights = reader.plot("weights_chart", "[...p._fullData[0].y]")
+    drawn = [float(y) for y in re.findall(r",([\d.]+)", line.get_attribute("d"))][1:-1]
+    assert drawn == pytest.approx([58 * (1 - weight) + 4 for weight in weights], abs=0.05)
+    reader.go("Spectrum")
+    expect(line).to_have_attribute("d", "")
     reader.well()

@@ -54,7 +54,7 @@ def test_a_folder_is_packed_and_can_be_downloaded(
     app.session_state["view"] = View(tiny_model, "prompteol", Window(3, 20, 32))
     app.session_state["about"] = "a folder"
     app.run()
-    for words in ("Write a folder", "Pack it into a zip"):
+    for words in ("Write a folder", "Pack the folder into a zip"):
         next(button for button in app.button if button.label.startswith(words)).click()
         app.run()
     assert not app.exception

@@ -94,7 +94,11 @@ def test_the_methods_on_the_page_are_the_librarys(tiny: Path) -> None:
     assert f") leaves 32 numbers and scores {place.score.value:.1f}: " in explorer.words
     assert f"It learnt from {found.calibration}." in explorer.words
     saved = [button.proto.label for button in explorer.at.get("download_button")]
-    assert {"Filter file of z-score", "Lines of NumPy of z-score"} <= set(saved)
+    files = ("Filter file", "FAISS transform", "Lines of NumPy")
+    assert {f"{one} of z-score" for one in files} <= set(saved)
+    assert "Write a folder of z-score for sentence-transformers" in [
+        button.label for button in explorer.at.button
+    ]
     explorer.change("method", "reweighting")
     assert "weights_chart" in explorer.figures
     explorer.change("method", "embedfilter")

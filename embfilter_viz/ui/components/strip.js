@@ -8,7 +8,7 @@ const PART = (name) => `<clipPath id="strip-${name}"><rect height="64"/></clipPa
   <g clip-path="url(#strip-${name})" class="${name}"><path class="area"/><path class="mark"/></g>`;
 const GRIP = (end, name) => `<div class="grip grip-${end}" tabindex="0" role="slider" aria-label="${name} direction ${end}"></div>`;
 const CONTROL = `<div class="strip">
-  <svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" aria-hidden="true">${["strong", "kept", "weak"].map(PART).join("")}</svg>
+  <svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" aria-hidden="true">${["strong", "kept", "weak"].map(PART).join("")}<path class="weights"/></svg>
   <div class="body"></div>${GRIP("l", "First kept")}${GRIP("r", "First dropped")}
   <div class="words"><span class="drop"></span><span class="keep"></span><span class="drop"></span></div></div>
   <label class="window-typed">Window: τ or l:r <input type="text" maxlength="100" spellcheck="false" autocomplete="off"></label>
@@ -23,6 +23,8 @@ export default function ({ data, parentElement, setStateValue }) {
   if (!s.write) install();
   s.put = (said) => setStateValue("said", said);
   if (v.data?.profile !== data.profile) drawSpectrum(v, data.profile);
+  const over = (window.embfilterWeights ??= {});
+  (over.draw = () => v.weights.setAttribute("d", over.profile ? path(over.profile) : ""))();
   v.data = data;
   v.range.max = data.stops.length - 1;
   v.field.title = v.range.title = data.help;
@@ -44,7 +46,7 @@ function build(root) {
   root.innerHTML = CONTROL;
   const all = (at) => [...root.querySelectorAll(at)], [field, range] = all("input"), [tau, ...words] = all("span").reverse();
   const v = { field, range, tau, words: words.reverse(), held: null, last: 0, strip: all(".strip")[0], body: all(".body")[0],
-    grips: all(".grip"), rects: all("rect"), areas: all(".area"), marks: all(".mark") };
+    grips: all(".grip"), rects: all("rect"), areas: all(".area"), marks: all(".mark"), weights: all(".weights")[0] };
   hold(v, v.grips[0], "l"); hold(v, v.grips[1], "r"); hold(v, v.body, "both");
   field.oninput = () => { v.typing = true; };
   field.onchange = () => {
@@ -132,10 +134,15 @@ function undoes(event) {
   if (event.shiftKey ? steps(s, "future", "past") : steps(s, "past", "future")) ended(s.view);
 }
 
-function drawSpectrum(v, profile) {
+function path(profile) {
   const values = profile.split(",").map(Number);  // heights in 0..1, left to right
   const points = values.map((h, i) => `${((i + 0.5) / values.length) * WIDTH},${(1 - h) * (HEIGHT - 6) + 4}`);
-  const high = (at) => points.at(at).split(",")[1], line = `M0,${high(0)} L${points.join(" L")} L${WIDTH},${high(-1)}`;
+  const high = (at) => points.at(at).split(",")[1];
+  return `M0,${high(0)} L${points.join(" L")} L${WIDTH},${high(-1)}`;
+}
+
+function drawSpectrum(v, profile) {
+  const line = path(profile);
   for (const mark of v.marks) mark.setAttribute("d", line);
   for (const area of v.areas) area.setAttribute("d", `${line} L${WIDTH},${HEIGHT} L0,${HEIGHT} Z`);
 }
