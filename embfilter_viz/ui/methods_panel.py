@@ -127,8 +127,8 @@ def _method(view: View, chosen: ChosenTask, found: Leaderboard, name: str) -> No
         )
         weights_on_strip(weights)
         st.caption(
-            "The weight of each direction; the broken line on the strip shows it too. The window "
-            "gives only weights of 0 (shaded) and 1."
+            "The weight of each direction. The broken line on the strip shows it from 0 to 1. "
+            "The window gives only weights of 0 (shaded) and 1."
         )
     if name == WINDOW:
         return
