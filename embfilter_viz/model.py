@@ -49,6 +49,7 @@ from embfilter_viz.models.head.frequencies import (
 from embfilter_viz.models.head.languages import ENGLISH, Languages
 from embfilter_viz.models.head.ordinary import OrdinaryTokens, ordinary_tokens
 from embfilter_viz.models.head.rotated_head import RotatedHead
+from embfilter_viz.models.head.scripts import token_scripts
 from embfilter_viz.models.head.unembedding import Head, Unembedding, find_head, open_head
 from embfilter_viz.models.head.vocabulary import Vocabulary
 from embfilter_viz.models.outline import Checkpoint, Outline
@@ -418,6 +419,12 @@ class Model:
         """The rows of W_U that are tokens of text, and how many of what kind the others are."""
         return self._once(
             "ordinary tokens", lambda: ordinary_tokens(self.vocabulary, progress=progress)
+        )
+
+    def token_scripts(self, *, progress: Progress = silent) -> tuple[str, ...]:
+        """The script of each row of W_U, (d_vocab,); see :mod:`.models.head.scripts`."""
+        return self._once(
+            "token scripts", lambda: token_scripts(self.vocabulary, progress=progress)
         )
 
     def average_token(

@@ -13,7 +13,12 @@ from embfilter_viz.ui.choices import View
 from embfilter_viz.ui.inputs import uploaded_texts
 from embfilter_viz.ui.markdown import escaped
 from embfilter_viz.ui.page import answer, folds, show
-from embfilter_viz.ui.results import frequencies_meanwhile, logit_shifts, token_frequencies
+from embfilter_viz.ui.results import (
+    frequencies_meanwhile,
+    logit_shifts,
+    scripts,
+    token_frequencies,
+)
 from embfilter_viz.ui.sources import about_texts
 from embfilter_viz.ui.tokens import token_row
 from embfilter_viz.ui.whole import reads_texts
@@ -105,6 +110,8 @@ def body(view: View) -> None:
         "Correlation of the average token's "
         f"logits with log p̂: {result.average.correlation:.2f}. Loaded: {model.loaded}."
     )
+    st.header("Which scripts they are written in", anchor=False)
+    _scripts(model, frequencies)
     st.header("Which band moves which token", anchor=False)
     st.markdown(
         "Each row is a frequent token, and each column is a band of neighbouring directions. "
@@ -155,6 +162,19 @@ def _ratios(result: Spectroscopy) -> None:
         "is divided by the same ratio for random tokens.",
     )  # fmt: skip
     against.caption(f"95 % interval {times(random.low)} to {times(random.high)}")
+
+
+def _scripts(model, frequencies) -> None:
+    """The shares of scripts in p̂ and in the vocabulary."""
+    found = scripts(model, frequencies)
+    if found is None:
+        return
+    st.markdown(escaped(found.sentence))
+    st.dataframe(figures.script_table(found), hide_index=True)
+    st.caption(
+        "A token's script is the Unicode property Script of its letters. A tokenizer that works on "
+        "bytes spells scripts that it hardly knows by parts of characters, which belong to none."
+    )
 
 
 def _source_words(view: View, source: str) -> str:

@@ -177,6 +177,8 @@ def test_spectroscopy(run: Run, tiny: Path, file: Path, gauge: str) -> None:
     assert {"strong", "weak", "verdict", "n_permutations"} <= set(said["edge_to_bulk"])
     assert {"random", "infrequent"} <= set(said["contrast"])
     assert (said["gauge"], said["frequencies"]["source"]) == (gauge, "corpus")
+    assert sum(one["frequency"] for one in said["scripts"]) == pytest.approx(1)
+    assert sum(one["n_tokens"] for one in said["scripts"]) == D_VOCAB
     assert [token["frequency_rank"] for token in said["frequent_tokens"]] == list(range(5))
     bands = run("spectroscopy", tiny, *options, "--bands", 4, "--json").json
     assert [len(values) for values in bands["shift"].values()] == [4, 4, 4]

@@ -149,7 +149,7 @@ def directions(model: str, index: int, top: int, centre: bool, as_json: bool) ->
     "high"}, "edge_to_bulk": {"ratio", "low", "high", "strong": {"ratio", "permuted", "p_value", …},
     "weak": {…}, "verdict": "both", "strong", "weak" or "absent", …}, "contrast": {"random":
     {"ratio", "low", "high", …}, "infrequent": {…}}, "left_out", "frequent_tokens": [token, …],
-    …}""",
+    "scripts": [{"script", "n_tokens", "vocabulary", "frequency"}, …], …}""",
 )
 @model_argument
 @frequencies_option
@@ -178,10 +178,12 @@ def spectroscopy(model: str, source: str, gauge: str, top: int, n_bands: int | N
     Each direction is removed from it in turn, and the shift of its logits is measured over the most
     frequent tokens and, as controls, over infrequent and random tokens. Whether the shifts at both
     ends of the spectrum are larger than chance (the U) is decided by 999 permutations of the token
-    frequencies.
+    frequencies. At the end stand the shares of the scripts in the token frequencies and in the
+    vocabulary; a token's script is the Unicode property Script of its letters.
     """
+    from embfilter_viz.analyses.scripts import script_shares
     from embfilter_viz.analyses.spectroscopy import spectroscopy as measure
-    from embfilter_viz.cli.tables import paragraph, shift_table
+    from embfilter_viz.cli.tables import paragraph, script_table, shift_table
 
     texts = texts_of(source)
     opened = opened_model(model)
@@ -191,6 +193,7 @@ def spectroscopy(model: str, source: str, gauge: str, top: int, n_bands: int | N
             opened, frequencies, gauge=gauge, top=top, n_bands=n_bands, spacing=spacing, seed=seed,
             progress=progress,
         )  # fmt: skip
+        scripts = script_shares(opened, frequencies, progress=progress)
 
     def words() -> str:
         answers = (result.u_sentence, result.control_sentence, result.gauge_sentence)
@@ -200,9 +203,13 @@ def spectroscopy(model: str, source: str, gauge: str, top: int, n_bands: int | N
             _loaded(opened),
         )
         said = ["\n".join(paragraph(one) for one in part) for part in (answers, about)]
-        return f"{said[0]}\n\n{said[1]}\n\n{shift_table(result)}"
+        return (
+            f"{said[0]}\n\n{said[1]}\n\n{shift_table(result)}\n\n"
+            f"{paragraph(scripts.sentence)}\n\n{script_table(scripts)}"
+        )
 
-    print_record(result.to_json() | _read_of(opened), as_json, words)
+    record = result.to_json() | {"scripts": scripts.to_json()} | _read_of(opened)
+    print_record(record, as_json, words)
 
 
 def _loaded(model: "Model") -> str:

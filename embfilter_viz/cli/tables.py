@@ -12,6 +12,7 @@ from embfilter_viz.wording import fixed, signed
 if TYPE_CHECKING:
     from embfilter_viz.analyses.geometry import Geometry
     from embfilter_viz.analyses.lens import Lens
+    from embfilter_viz.analyses.scripts import ScriptShares
     from embfilter_viz.analyses.spectroscopy import Spectroscopy
     from embfilter_viz.analyses.spectrum import Direction
     from embfilter_viz.analyses.sweep import Sweep, WindowScore
@@ -28,6 +29,7 @@ __all__ = [
     "lens_table",
     "number",
     "paragraph",
+    "script_table",
     "shift_table",
     "spectrum_table",
     "sweep_tables",
@@ -157,6 +159,20 @@ def shift_table(result: "Spectroscopy") -> str:
         means = [f"{shown[name][inside].mean():.4f}" if inside.any() else "–" for name in names]
         rows.append([f"{low} to {high} %", *means])
     return columns([["mean over", *names], *rows], ">" * (len(names) + 1))
+
+
+def script_table(found: "ScriptShares") -> str:
+    """The scripts, a line each, the most frequent first."""
+    rows = [
+        [
+            one.script,
+            f"{100 * one.frequency:.2f} %",
+            f"{100 * one.vocabulary:.2f} %",
+            f"{one.n_tokens:,}",
+        ]
+        for one in found.shares
+    ]
+    return columns([["script", "of p̂", "of the vocabulary", "tokens"], *rows], "<>>>")
 
 
 def geometry_table(report: "Geometry") -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from embfilter_viz.analyses.scripts import ScriptShares
 from embfilter_viz.analyses.spectroscopy import CONTROLS, Spectroscopy
 from embfilter_viz.figures.guess import guess_span
 from embfilter_viz.figures.palette import COLOURS
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from plotly.graph_objects import Figure
 
-__all__ = ["map_figure", "map_table", "shift_figure", "shift_table"]
+__all__ = ["map_figure", "map_table", "script_table", "shift_figure", "shift_table"]
 
 DASHES = {"frequent": "solid", "infrequent": "dot", "random": "dash"}
 CHANCE = "chance"
@@ -114,6 +115,20 @@ def _positive(values: np.ndarray, log: bool) -> np.ndarray:
     """A log axis cannot show 0: such a point is left out rather than drawn somewhere."""
     values = np.asarray(values, dtype=np.float32)
     return np.where(values > 0, values, np.nan) if log else values
+
+
+def script_table(found: ScriptShares) -> "pd.DataFrame":
+    """The scripts of tokens, one a row: shares in per cent of p̂ and of the vocabulary."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "script": [one.script for one in found.shares],
+            "% of p̂": [round(100 * one.frequency, 2) for one in found.shares],
+            "% of the vocabulary": [round(100 * one.vocabulary, 2) for one in found.shares],
+            "tokens": [one.n_tokens for one in found.shares],
+        }
+    )
 
 
 def shift_table(result: Spectroscopy) -> "pd.DataFrame":

@@ -20,6 +20,7 @@ from embfilter_viz.analyses.position_lens import (
 )
 from embfilter_viz.analyses.reference import Reference, ReferenceTexts
 from embfilter_viz.analyses.relative_lens import OwnRanks, RelativeText, own_ranks
+from embfilter_viz.analyses.scripts import ScriptShares, script_shares
 from embfilter_viz.analyses.specificity import RandomLens, others_for
 from embfilter_viz.analyses.spectroscopy import Spectroscopy, spectroscopy
 from embfilter_viz.analyses.spectrum import Direction, describe_direction
@@ -59,6 +60,7 @@ __all__ = [
     "ranks_over_texts",
     "reference_texts",
     "relative_text",
+    "scripts",
     "settled_window",
     "text_alike",
     "text_geometry",
@@ -355,6 +357,15 @@ def logit_shifts(
             model, frequencies, gauge=gauge, top=top, n_bands=n_bands, progress=progress
         ),
     )  # fmt: skip
+
+
+def scripts(model: Model, frequencies: TokenFrequencies) -> ScriptShares | None:
+    """Shares of the scripts in p̂ and in the vocabulary, or ``None`` while tokens are looked at."""
+    return outcome(
+        ("scripts", model.identity, *_named(frequencies)),
+        "Looking at the scripts of tokens",
+        lambda progress: script_shares(model, frequencies, progress=progress),
+    )
 
 
 def _named(frequencies: TokenFrequencies) -> tuple[Any, ...]:

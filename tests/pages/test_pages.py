@@ -209,6 +209,14 @@ def test_average_token_controls(tiny: Path) -> None:
     assert explorer.errors == []
 
 
+def test_average_token_says_which_scripts_are_frequent(tiny: Path) -> None:
+    explorer = filled("average_token", tiny)
+    table = explorer.at.dataframe[0].value
+    assert list(table.columns) == ["script", "% of p̂", "% of the vocabulary", "tokens"]
+    assert table["% of p̂"].sum() == pytest.approx(100, abs=0.1)
+    assert "Latin tokens have " in explorer.words
+
+
 def test_average_token_says_so_where_k_is_too_large_for_the_vocabulary(tiny: Path) -> None:
     explorer = filled("average_token", tiny).change("k", 5000)
     (error,) = explorer.errors
