@@ -121,6 +121,7 @@ class Model:
         self._fetching = threading.Lock()
         self._turning = threading.Lock()
         self._whole: Checkpoint | None = None
+        self._forwarded = 0
         self._head: Head | None = None
         self._parts: dict[str, Any] = {}
         self._spectra: dict[bool, Spectrum] = {}
@@ -710,6 +711,7 @@ class Model:
                 raise InputError(self._why_not_finite())
             batch = {names[i]: vector for i, vector in zip(indices, vectors, strict=True)}
             rows.put(batch)
+            self._forwarded += len(batch)
             yield from batch.items()
 
     def _why_not_finite(self) -> str:
@@ -745,6 +747,25 @@ class Model:
     def forwards(self, prompt: str = "prompteol") -> int:
         """Forward passes that one text takes under the prompt, beside those that write for it."""
         return self.prompt(prompt).forwards
+
+    @property
+    def forwarded(self) -> int:
+        """Forward passes over texts since it was opened: what the store had is not among them."""
+        return self._forwarded
+
+    def key_of_reading(
+        self, prompt: str = "prompteol", *, progress: Progress = silent
+    ) -> Mapping[str, Any]:
+        """All that embeddings under a prompt depend on, for keys of what is computed from them.
+
+        That is the checkpoint, the templates, the layer and the precision.
+
+        Raises:
+            InputError: an unknown prompt, or a model that cannot be read.
+        """
+        self.fetch(progress=progress)
+        keys = [self._key_of_prompt(one) for one in self._single(prompt)]
+        return {**keys[0], "templates": [key["template"] for key in keys]}
 
     def layer_read(self, prompt: str = "prompteol") -> int:
         """Layers after which states are read under the prompt: all of them if it does not say.
@@ -890,7 +911,9 @@ class Model:
 
     def _key_of_reading(self, prompt: str, progress: Progress) -> Mapping[str, Any]:
         """Return what names results of texts read under a prompt."""
-        asked = self._encoder(progress).prompt(prompt)
+        return self._key_of_prompt(self._encoder(progress).prompt(prompt))
+
+    def _key_of_prompt(self, asked: Prompt) -> Mapping[str, Any]:
         said = {"prompt": asked.base, "template": asked.template}
         key = self._key(**said, dtype=self.dtype, cut="between tokens")
         if asked.layer is not None:

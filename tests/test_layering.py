@@ -51,6 +51,8 @@ ONLY = {
     "transformers": {"models"},
     "faiss": {"export"},
     "sentence_transformers": {"export", "models"},
+    "mteb": {"evaluation"},
+    "datasets": {"evaluation"},
 }
 # What Streamlit promises to keep; all else of it is for the module that answers for it.
 SPLIT = {"embfilter_viz", "streamlit"}  # packages whose own names are mostly modules

@@ -1,5 +1,6 @@
 """The opened model: what is made once, kept, resumed and verified."""
 
+import json
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from embfilter_viz.errors import Cancelled, InputError
 from embfilter_viz.model import FREQUENCY_SOURCES, Model, digest_of_texts
 from embfilter_viz.models.encoding import backbone
 from embfilter_viz.models.encoding.encoder import Encoder
-from embfilter_viz.models.encoding.prompts import PROMPTS
+from embfilter_viz.models.encoding.prompts import PROMPTS, Prompt
 from embfilter_viz.store import text_key
 from tests.models.tiny_checkpoints import D_MODEL, D_VOCAB, N_LAYERS, one_thread
 
@@ -133,6 +134,27 @@ def test_a_repeated_text_is_computed_once(tiny_model: Model, forwards: Forwards)
     rows = tiny_model.encode([TEXTS[0], TEXTS[1], TEXTS[0]])
     assert forwards.sequences == 2
     assert rows[0].tobytes() == rows[2].tobytes()
+
+
+def test_forward_passes_are_counted(tiny: Path) -> None:
+    model = open_model(str(tiny))
+    model.encode(["a cat", "a dog", "a cat"], "mean")
+    model.encode(["a cat", "a bird"], "mean")
+    assert model.forwarded == 3
+    own = Prompt.of(["So: {text}", "It is {text}"])
+    model.encode(["a cat"], own)
+    assert model.forwarded == 5
+    assert open_model(str(tiny)).forwarded == 0
+
+
+def test_a_reading_is_told_by_checkpoint_templates_layer_and_precision(tiny: Path) -> None:
+    model = open_model(str(tiny))
+    own = [Prompt.of("So: {text}"), Prompt.of(["So: {text}", "It is {text}"])]
+    readings = ["mean", "last", "prompteol", "mean@1", "mean@2", *own]
+    keys = [model.key_of_reading(one) for one in readings]
+    keys.append(open_model(str(tiny), dtype="bfloat16").key_of_reading("mean"))
+    assert len({json.dumps(key, sort_keys=True) for key in keys}) == len(keys)
+    assert open_model(str(tiny)).key_of_reading("mean") == keys[0]
 
 
 def test_prompts_do_not_share_rows(tiny_model: Model) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from embfilter_viz.errors import Cancelled
-from embfilter_viz.store import Store, array_digest, key_digest, text_key
+from embfilter_viz.store import Records, Store, array_digest, key_digest, text_key
 from embfilter_viz.store import arrays as store_arrays
 
 KEY = {"checkpoint": "abc", "centre": False, "tau": 2.0}
@@ -519,3 +519,44 @@ def test_frozen_values_do_not_freeze_the_callers_array():
     mine = np.zeros(3)
     assert not store_arrays._frozen({"x": mine})["x"].flags.writeable
     assert mine.flags.writeable
+
+
+# -- finished results ---------------------------------------------------------------------------
+
+
+def test_a_finished_result_is_read_back_by_another(tmp_path):
+    Records(tmp_path).put("scores", KEY, {"score": 0.25})
+    assert Records(tmp_path).get("scores", dict(reversed(KEY.items()))) == {"score": 0.25}
+    assert Records(tmp_path).get("scores", {**KEY, "tau": 4.0}) is None
+    assert Records(tmp_path).get("others", KEY) is None
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"result": {"score": 1}}', '{"result": 1}'])
+def test_a_damaged_result_is_not_there(tmp_path, content):
+    records = Records(tmp_path)
+    records.put("scores", KEY, {"score": 0.25})
+    (path,) = (tmp_path / "scores").iterdir()
+    path.write_text(content)
+    assert records.get("scores", KEY) is None
+    records.put("scores", KEY, {"score": 0.5})
+    assert records.get("scores", KEY) == {"score": 0.5}
+
+
+def test_a_disk_that_refuses_a_result_is_told_of_once(tmp_path, caplog):
+    (tmp_path / "file").touch()
+    records = Records(tmp_path / "file")
+    with caplog.at_level(logging.WARNING, logger="embfilter_viz.store"):
+        records.put("scores", KEY, {"score": 0.5})
+        records.put("scores", KEY, {"score": 0.5})
+    assert [line.message[:33] for line in caplog.records] == ["finished results cannot be kept: "]
+
+
+def test_a_store_may_grow_into_the_free_disk(tmp_path):
+    store = Store(tmp_path / "results", limit_bytes=10)
+    store.use_free_disk()
+    assert store.limit_bytes > 1e6
+    store.arrays("demo", KEY, values)
+    assert entry_of(store).is_file()
+    large = Store(tmp_path / "results", limit_bytes=float("inf"))
+    large.use_free_disk()
+    assert large.limit_bytes == float("inf")

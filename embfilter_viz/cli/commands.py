@@ -11,6 +11,7 @@ from embfilter_viz.cli.explorer import app
 from embfilter_viz.cli.exporting import export
 from embfilter_viz.cli.heads import directions, models, spectroscopy, spectrum
 from embfilter_viz.cli.ranking import leaderboard_command
+from embfilter_viz.cli.replicating import replicate_command
 from embfilter_viz.cli.rewriting import rewritings
 from embfilter_viz.cli.teaching import lesson
 
@@ -55,6 +56,7 @@ def cli() -> None:
       embfilter-viz claims smollm2-135m
       embfilter-viz sweep smollm2-135m demo --task sts --grid 20
       embfilter-viz leaderboard smollm2-135m demo --task sts
+      embfilter-viz replicate smollm2-135m --tasks STSBenchmark,SciFact
       embfilter-viz export smollm2-135m --tau 2 --format filter -o window.safetensors
       embfilter-viz app
 
@@ -79,6 +81,7 @@ for command in (
     sweep_command,
     leaderboard_command,
     compare_command,
+    replicate_command,
     propose,
     export,
     app,

@@ -6,24 +6,34 @@ MTEB loads its data and scores them; the embeddings are ours, from the store whe
 already, filtered and in the reduced form.
 """
 
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embfilter_viz.errors import InputError
+from embfilter_viz.errors import Cancelled, InputError
 from embfilter_viz.model import Model
 from embfilter_viz.models.encoding.prompts import find_prompt
 from embfilter_viz.spectral.filters import EmbedFilter
 from embfilter_viz.spectral.windows import Window
+from embfilter_viz.store import text_key
 from embfilter_viz.system.progress import Progress, silent
 
 if TYPE_CHECKING:
     from mteb.abstasks.abstask import AbsTask
     from mteb.models.model_meta import ModelMeta
 
-__all__ = ["MtebModel", "mteb_scores", "mteb_task"]
+__all__ = [
+    "MtebModel",
+    "check_mteb",
+    "first_line",
+    "load_task",
+    "mteb_score",
+    "mteb_scores",
+    "mteb_task",
+]
 
 _FOR_NOTHING = "."
 """What is embedded for an empty text, which some of MTEB's data sets hold."""
@@ -36,6 +46,8 @@ class MtebModel:
         model: the opened model.
         prompt: how a text is put to it; MTEB's own instructions are not used.
         window: what the filter keeps; None: the embeddings as they are.
+        unit: whether embeddings are scaled to length 1, as the paper's code does for all tasks but
+            classification. k-means sees a difference, a cosine does not.
         progress: told of texts embedded.
     """
 
@@ -45,20 +57,31 @@ class MtebModel:
         prompt: str = "prompteol",
         window: Window | None = None,
         *,
+        unit: bool = False,
         progress: Progress = silent,
     ) -> None:
         self.model = model
         self.prompt = prompt
         self.window = window
+        self.unit = unit
         self._progress = progress
+        self._asked: set[bytes] = set()
+
+    @property
+    def n_texts(self) -> int:
+        """Different texts that were asked for."""
+        return len(self._asked)
 
     def encode(self, inputs: Iterable[Mapping[str, Any]], **_: Any) -> np.ndarray:
         """Embeddings (n, k) float32 of the batches' texts, one row each in their order."""
         texts = [text if text.strip() else _FOR_NOTHING for one in inputs for text in one["text"]]
+        self._asked.update(text_key(text)[:8] for text in texts)  # eight bytes tell millions apart
         rows = self.model.encode(texts, self.prompt, progress=self._progress)
-        if self.window is None:
-            return rows
-        return EmbedFilter(self.model.spectrum, window=self.window).transform(rows)
+        if self.window is not None:
+            rows = EmbedFilter(self.model.spectrum, window=self.window).transform(rows)
+        if self.unit:
+            rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30)
+        return rows
 
     def similarity(self, embeddings1: Any, embeddings2: Any) -> Any:
         """Cosine of each row of the first with each of the second."""
@@ -89,14 +112,26 @@ class MtebModel:
         )
 
 
+def check_mteb(who: str) -> None:
+    """Refuse what needs the library where it is not installed.
+
+    Args:
+        who: what asks for it, for the message.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    if find_spec("mteb") is None:
+        raise InputError(f"{who}: needs the mteb library; pip install 'embfilter-viz[mteb]'")
+
+
 def mteb_task(name: str) -> "AbsTask":
     """One of MTEB's tasks by its name there, its data not yet loaded.
 
     Raises:
         InputError: the library is not installed, or knows no such task.
     """
-    if find_spec("mteb") is None:
-        raise InputError(f"mteb:{name}: needs the mteb library; pip install 'embfilter-viz[mteb]'")
+    check_mteb(f"mteb:{name}")
     import mteb
 
     try:
@@ -105,6 +140,43 @@ def mteb_task(name: str) -> "AbsTask":
         raise InputError(
             f"mteb:{name}: MTEB has no such task; take a name such as STSBenchmark"
         ) from error
+
+
+def load_task(task: "AbsTask") -> None:
+    """Load a task's data, from the hub or from the Hugging Face cache.
+
+    Raises:
+        InputError: they cannot be loaded, whatever the reason.
+    """
+    if task.data_loaded:
+        return
+    try:
+        task.load_data()
+    except Cancelled:
+        raise
+    except Exception as error:  # of datasets, the hub, the network or the task's own code
+        raise InputError(
+            f"mteb:{task.metadata.name}: its data cannot be loaded ({first_line(error)}); "
+            "check the network"
+        ) from error
+
+
+def mteb_score(model: MtebModel, task: "AbsTask", measure: str | None = None) -> float:
+    """One of a task's scores, from 0 to 1; its data are loaded.
+
+    What a task draws at random it draws the same each time, so that two windows are compared on
+    the same samples.
+
+    Args:
+        model: the model with its window.
+        task: an MTEB task.
+        measure: the score's name in MTEB; None: the task's main score.
+    """
+    import mteb
+
+    task.rng_state, task.np_rng = random.Random(task.seed), np.random.default_rng(task.seed)
+    result = mteb.evaluate(model, task, cache=None, co2_tracker=False, show_progress_bar=False)
+    return float(result.task_results[0].get_score(getter=lambda s: s[measure or "main_score"]))
 
 
 def mteb_scores(
@@ -132,27 +204,21 @@ def mteb_scores(
     Raises:
         InputError: MTEB cannot load the task's data.
     """
-    import mteb
-
     scores = []
     for done, window in enumerate(windows):
         progress("Running MTEB", done, len(windows), "windows")
-        if not task.data_loaded:
-            try:
-                task.load_data()
-            except (OSError, ValueError, RuntimeError) as error:
-                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-                raise InputError(
-                    f"mteb:{task.metadata.name}: its data cannot be loaded ({reason[:120]}); "
-                    "check the network"
-                ) from error
-        result = mteb.evaluate(
-            MtebModel(model, prompt, window, progress=progress),
-            task,
-            cache=None,
-            co2_tracker=False,
-            show_progress_bar=False,
-        )
-        scores.append(100 * float(result.task_results[0].get_score()))
+        load_task(task)
+        scores.append(100 * mteb_score(MtebModel(model, prompt, window, progress=progress), task))
     progress("Running MTEB", len(windows), len(windows), "windows")
     return scores
+
+
+def first_line(error: BaseException) -> str:
+    r"""Say what an error of another library is, in at most 120 characters.
+
+    >>> first_line(ValueError("no such column\nTraceback")), first_line(KeyError())
+    ('no such column', 'KeyError')
+    """
+    lines = str(error).splitlines()
+    said = lines[0].strip().rstrip(".")[:120] if lines else ""
+    return said or type(error).__name__

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -81,6 +82,18 @@ class Folder:
     def size(self) -> int:
         """Bytes now held in this folder."""
         return sum(status.st_size for _, status in self._files())
+
+    def use_free_disk(self, share: float = 0.5) -> None:
+        """Let it grow by a share of what is free on its disk, where that is beyond its limit.
+
+        For a job that needs all it keeps until it is done. Whoever opens the folder later has the
+        usual limit, and removes what is beyond it.
+        """
+        with suppress(OSError):
+            if self.folder is not None:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                free = shutil.disk_usage(self.folder).free
+                self.limit_bytes = max(self.limit_bytes, self.size() + share * free)
 
     def path_of(self, kind: str, key: Key, suffix: str) -> Path | None:
         """The file of one entry; None where there is no folder to keep it in."""

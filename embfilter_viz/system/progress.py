@@ -11,11 +11,14 @@ import threading
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-__all__ = ["Progress", "silent", "with_progress"]
+from embfilter_viz.errors import Cancelled
+
+__all__ = ["Progress", "silent", "with_heartbeat", "with_progress"]
 
 T = TypeVar("T")
 
 _HEARTBEAT = 0.25
+_GRACE_SECONDS = 1.0
 
 
 class Progress(Protocol):
@@ -86,3 +89,58 @@ def with_progress(
     if raised:
         raise raised[0]
     return found[0]
+
+
+def with_heartbeat(
+    work: Callable[[Progress], T],
+    progress: Progress,
+    what: str,
+    done: float = 0,
+    total: float = 0,
+    unit: str = "",
+) -> T:
+    """Return what ``work(told)`` gives; what it last told is repeated four times a second.
+
+    For work that reports from inside, but not all the time. Where the listener raises, the work is
+    told so when it next reports, and gets some seconds to end.
+
+    Args:
+        work: the work; it is given a listener.
+        progress: told of the work.
+        what: what is being done until the work says otherwise.
+        done: how much of it is done.
+        total: how much there is, 0 if unknown.
+        unit: what is counted.
+
+    Returns:
+        what ``work`` gave.
+
+    >>> heard = []
+    >>> def work(told):
+    ...     told("adding", 1, 2, "numbers")
+    ...     return 1 + 1
+    >>> with_heartbeat(work, lambda *said: heard.append(said), "beginning")
+    2
+    >>> heard[-1]
+    ('adding', 1, 2, 'numbers')
+    """
+    last = [(what, done, total, unit)]
+    stopped, ended = threading.Event(), threading.Event()
+
+    def told(what: str, done: float, total: float, unit: str) -> None:
+        if stopped.is_set():
+            raise Cancelled
+        last[0] = (what, done, total, unit)
+
+    def run() -> T:
+        try:
+            return work(told)
+        finally:
+            ended.set()
+
+    try:
+        return with_progress(run, lambda *_: progress(*last[0]), what, done, total, unit)
+    except BaseException:
+        stopped.set()
+        ended.wait(_GRACE_SECONDS)
+        raise

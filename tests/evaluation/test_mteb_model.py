@@ -1,15 +1,21 @@
 """Our model in MTEB itself, on tasks defined here over data that are here."""
 
+import contextlib
+import io
+import logging
+import socket
 from typing import Any
 
 import numpy as np
 import pytest
 
 from embfilter_viz.errors import InputError
-from embfilter_viz.evaluation.mteb_model import MtebModel, mteb_scores, mteb_task
+from embfilter_viz.evaluation import mteb_tasks
+from embfilter_viz.evaluation.mteb_model import MtebModel, mteb_score, mteb_scores, mteb_task
 from embfilter_viz.evaluation.sts import StsTask
 from embfilter_viz.model import Model
 from embfilter_viz.spectral.windows import Window
+from tests.models.hub_stand_in import hub_stand_in
 
 pytest.importorskip("mteb")
 # The libraries behind MTEB warn of themselves on import.
@@ -64,6 +70,74 @@ def test_it_is_an_encoder_to_mteb(tiny_model: Model) -> None:
     assert rows.shape == (3, 16)
     near = np.asarray(model.similarity(rows, rows))
     np.testing.assert_allclose(np.diag(near), 1, atol=1e-6)
+
+
+def test_embeddings_of_length_one(tiny_model: Model) -> None:
+    batch = [{"text": ["a cat", "", "a dog", "a cat"]}]
+    plain, unit = (MtebModel(tiny_model, "mean", WINDOW, unit=u) for u in (False, True))
+    rows = plain.encode(batch)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    np.testing.assert_allclose(unit.encode(batch), rows / lengths, rtol=1e-6)
+    assert unit.n_texts == 3
+    unit.encode([{"text": ["a bird", "a dog"]}])
+    assert unit.n_texts == 4
+
+
+def test_a_task_draws_the_same_for_every_window(
+    tiny_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mteb
+
+    task, drawn = sts_in_memory(), []
+
+    def evaluated(model: Any, task: Any, **_: Any) -> Any:
+        drawn.append((task.rng_state.random(), task.np_rng.random()))
+        return real(model, task, **_)
+
+    real = mteb.evaluate
+    monkeypatch.setattr(mteb, "evaluate", evaluated)
+    mteb_scores(tiny_model, task, "mean", [None, WINDOW])
+    assert drawn[0] == drawn[1]
+
+
+def test_another_measure_than_the_main_one(tiny_model: Model) -> None:
+    model = MtebModel(tiny_model, "mean")
+    main, other = (mteb_score(model, sts_in_memory(), m) for m in (None, "cosine_pearson"))
+    assert main != other
+
+
+def test_a_hub_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{listening.getsockname()[1]}")
+        monkeypatch.setattr(mteb_tasks, "ANSWER_SECONDS", 0.3)
+        assert not mteb_tasks.hub_answers()
+    assert not mteb_tasks.hub_answers()  # now nobody listens
+    with hub_stand_in() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        monkeypatch.setattr(mteb_tasks, "ANSWER_SECONDS", 9.0)
+        assert mteb_tasks.hub_answers()
+        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+        assert not mteb_tasks.hub_answers()
+
+
+def test_the_libraries_are_as_they_were_afterwards() -> None:
+    import datasets
+    import huggingface_hub
+    import tqdm.auto
+
+    def state() -> list[Any]:
+        bar = tqdm.auto.tqdm(range(2), file=io.StringIO())
+        bar.close()
+        return [
+            datasets.config.HF_HUB_OFFLINE, huggingface_hub.constants.HF_HUB_OFFLINE,
+            datasets.are_progress_bars_disabled(), logging.getLogger("mteb").level, bar.disable,
+        ]  # fmt: skip
+
+    before = state()
+    with contextlib.suppress(ZeroDivisionError), mteb_tasks.quiet(offline=True):
+        assert state() == [True, True, True, logging.CRITICAL, True]
+        raise ZeroDivisionError
+    assert state() == before
 
 
 def test_an_unknown_task_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""A model hub on this machine: enough of its protocol for huggingface_hub to fetch from it."""
+"""A hub on this machine: enough of its protocol to fetch models and data sets from it."""
 
 import hashlib
 import json
@@ -13,16 +13,20 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
+
+_NAME = r"((?:datasets/)?[^/]+/[^/]+)"
 
 
 @dataclass
 class Repository:
-    """One model of the stand-in: a folder at one commit."""
+    """One model or data set of the stand-in: a folder at one commit."""
 
     folder: Path
     revisions: tuple[str, ...] = ("main",)
     gated: bool = False
+    any_revision: bool = False
+    """Whether it answers for every revision: who asks says which, and is believed."""
 
     @property
     def commit(self) -> str:
@@ -40,6 +44,7 @@ class HubStandIn:
 
     address: str
     repositories: dict[str, Repository] = field(default_factory=dict)
+    """``org/name`` of a model, ``datasets/org/name`` of a data set."""
     bytes_per_second: float = float("inf")
     requests: list[str] = field(default_factory=list)
     """Method and path of each request, in order."""
@@ -94,6 +99,16 @@ def hub_stand_in(repositories: dict[str, Repository] | None = None) -> Iterator[
         thread.join()
 
 
+def _entry(file: str, path: Path) -> dict[str, object]:
+    """What the hub says of a file in a listing."""
+    digest, lfs = etag(path)
+    size = path.stat().st_size
+    entry: dict[str, object] = {"type": "file", "path": file, "size": size, "oid": digest[:40]}
+    if lfs:
+        entry["lfs"] = {"oid": digest, "size": size, "pointerSize": 134}
+    return entry
+
+
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing of lines that the other side cut: tests cut many."""
@@ -117,6 +132,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer(body=True)
 
+    def do_POST(self) -> None:
+        self._answer(body=True)
+
     def _answer(self, *, body: bool) -> None:
         path = unquote(urlsplit(self.path).path)
         self.hub.requests.append(f"{self.command} {path}")
@@ -124,15 +142,21 @@ class _Handler(BaseHTTPRequestHandler):
             elsewhere = path.startswith("/cdn/")
             shown = self.hub.tokens_elsewhere if elsewhere else self.hub.tokens
             shown.append(self.headers["Authorization"])
-        if found := re.fullmatch(r"/api/models/([^/]+/[^/]+)", path):
+        # A data set's files lie under "datasets/org/name", and the API has them as "datasets".
+        path = path.replace("/api/datasets/", "/api/models/datasets/").replace(
+            "/api/models/", "/api/"
+        )
+        if found := re.fullmatch(rf"/api/{_NAME}", path):
             self._info(found[1], "main")
-        elif found := re.fullmatch(r"/api/models/([^/]+/[^/]+)/revision/(.+)", path):
+        elif found := re.fullmatch(rf"/api/{_NAME}/revision/(.+)", path):
             self._info(found[1], found[2])
-        elif found := re.fullmatch(r"/api/models/([^/]+/[^/]+)/tree/([^/]+).*", path):
-            self._tree(found[1], found[2])
-        elif found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
+        elif found := re.fullmatch(rf"/api/{_NAME}/tree/([^/]+)/?(.*)", path):
+            self._tree(found[1], found[2], found[3])
+        elif found := re.fullmatch(rf"/api/{_NAME}/paths-info/([^/]+)", path):
+            self._paths(found[1], found[2])
+        elif found := re.fullmatch(rf"/{_NAME}/resolve/([^/]+)/(.+)", path):
             self._resolve(found[1], found[2], found[3], body=body)
-        elif found := re.fullmatch(r"/cdn/([^/]+/[^/]+)/([^/]+)/(.+)", path):
+        elif found := re.fullmatch(rf"/cdn/{_NAME}/([^/]+)/(.+)", path):
             self._content(self.hub.repositories[found[1]], found[3], body=body)
         else:
             self._error(404, "EntryNotFound")
@@ -141,7 +165,10 @@ class _Handler(BaseHTTPRequestHandler):
         repository = self.hub.repositories.get(name)
         if repository is None:
             self._error(401, "RepoNotFound")  # as the real one answers those not logged in
-        elif revision not in (*repository.revisions, repository.commit):
+        elif not repository.any_revision and revision not in (
+            *repository.revisions,
+            repository.commit,
+        ):
             self._error(404, "RevisionNotFound")
         else:
             return repository
@@ -161,19 +188,30 @@ class _Handler(BaseHTTPRequestHandler):
             siblings.append(entry)
         self._json({"id": name, "modelId": name, "sha": repository.commit, "siblings": siblings})
 
-    def _tree(self, name: str, revision: str) -> None:
+    def _tree(self, name: str, revision: str, under: str) -> None:
         repository = self._repository(name, revision)
         if repository is None:
             return
-        entries = []
-        for file, path in repository.files.items():
-            digest, lfs = etag(path)
-            size = path.stat().st_size
-            entry = {"type": "file", "path": file, "size": size, "oid": digest[:40]}
-            if lfs:
-                entry["lfs"] = {"oid": digest, "size": size, "pointerSize": 134}
-            entries.append(entry)
-        self._json(entries)
+        inside = f"{under}/" if under else ""
+        found = {f: path for f, path in repository.files.items() if f.startswith(inside)}
+        if under and not found:
+            self._error(404, "EntryNotFound")
+            return
+        folders: set[str] = set()
+        if "recursive=true" not in urlsplit(self.path).query.lower():
+            below = {f: f.removeprefix(inside).split("/") for f in found}
+            folders = {inside + parts[0] for parts in below.values() if len(parts) > 1}
+            found = {f: path for f, path in found.items() if len(below[f]) == 1}
+        listed = [{"type": "directory", "path": name, "oid": "0" * 40} for name in sorted(folders)]
+        self._json([*listed, *(_entry(file, path) for file, path in found.items())])
+
+    def _paths(self, name: str, revision: str) -> None:
+        asked = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        repository = self._repository(name, revision)
+        if repository is None:
+            return
+        files = repository.files
+        self._json([_entry(file, files[file]) for file in asked.get("paths", ()) if file in files])
 
     def _resolve(self, name: str, revision: str, file: str, *, body: bool) -> None:
         repository = self._repository(name, revision)
