@@ -758,14 +758,15 @@ class Model:
     ) -> Mapping[str, Any]:
         """All that embeddings under a prompt depend on, for keys of what is computed from them.
 
-        That is the checkpoint, the templates, the layer and the precision.
+        That is the checkpoint, the templates, the rewritings, the layer and the precision.
 
         Raises:
             InputError: an unknown prompt, or a model that cannot be read.
         """
         self.fetch(progress=progress)
         keys = [self._key_of_prompt(one) for one in self._single(prompt)]
-        return {**keys[0], "templates": [key["template"] for key in keys]}
+        written = RECIPE.settings if self.prompt(prompt).rewritings else None
+        return {**keys[0], "templates": [key["template"] for key in keys], "rewritings": written}
 
     def layer_read(self, prompt: str = "prompteol") -> int:
         """Layers after which states are read under the prompt: all of them if it does not say.

@@ -147,10 +147,10 @@ def test_forward_passes_are_counted(tiny: Path) -> None:
     assert open_model(str(tiny)).forwarded == 0
 
 
-def test_a_reading_is_told_by_checkpoint_templates_layer_and_precision(tiny: Path) -> None:
+def test_a_reading_is_told_by_all_that_its_embeddings_depend_on(tiny: Path) -> None:
     model = open_model(str(tiny))
     own = [Prompt.of("So: {text}"), Prompt.of(["So: {text}", "It is {text}"])]
-    readings = ["mean", "last", "prompteol", "mean@1", "mean@2", *own]
+    readings = ["mean", "last", "prompteol", "geneol", "mean@1", "mean@2", *own]
     keys = [model.key_of_reading(one) for one in readings]
     keys.append(open_model(str(tiny), dtype="bfloat16").key_of_reading("mean"))
     assert len({json.dumps(key, sort_keys=True) for key in keys}) == len(keys)
