@@ -20,7 +20,7 @@ from embfilter_viz.models.encoding.packed import NotPacked, PackedReader, Work
 from embfilter_viz.models.encoding.packing import Packing, common_beginning
 from embfilter_viz.models.encoding.prepared import Prepared
 from embfilter_viz.models.encoding.routers import router_weights
-from embfilter_viz.models.encoding.writing import Sampling, written
+from embfilter_viz.models.encoding.writing import Sampling, first_logits, written
 from embfilter_viz.models.formats.tensors import StoredRows
 from embfilter_viz.models.head.unembedding import (
     Head,
@@ -371,7 +371,7 @@ class Backbone:
     ) -> list[list[int]]:
         """The ids that the model writes after each of ``sequences``, see :func:`~.writing.written`.
 
-        Side by side where :attr:`pads` allows it.
+        Side by side where padding on the left of a shorter one does not change it, else one by one.
 
         Args:
             sequences: (m,) prompts as the model sees them.
@@ -393,7 +393,7 @@ class Backbone:
             )
         torch.set_num_threads(self._threads)  # of this thread: each asks for itself
         parts = [slice(0, len(sequences))]
-        if not self._pads:
+        if not self._writes_together:
             parts = [slice(i, i + 1) for i in range(len(sequences))]
         return [
             ids
@@ -402,6 +402,16 @@ class Backbone:
                 self._model, sequences[part], replace(how, draws=how.draws[part]), between
             )
         ]
+
+    @cached_property
+    def _writes_together(self) -> bool:
+        """Tell whether padding on the left changes no logits: some recurrent models read it."""
+        if not self._pads or not self._probes:
+            return False
+        # A few tokens: a state that forgets has forgotten its padding after many.
+        few = Prepared(self._probes[0].ids[:3], 0, truncated=False)
+        beside = first_logits(self._model, [few, *self._probes])[:1]
+        return self._near(beside, first_logits(self._model, [few]))
 
     def check_head(self, outline: Outline, probe: Prepared) -> None:
         """Hold the lens against the model's own logits.

@@ -4,7 +4,7 @@ Each step's tokens are chosen here, by numbers drawn beforehand: torch's generat
 threads of a process, so what it draws would depend on what else runs.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from embfilter_viz.models.encoding.prepared import Prepared
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Sampling", "chosen_tokens", "written"]
+__all__ = ["Sampling", "chosen_tokens", "first_logits", "written"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,45 @@ def written(
     Raises:
         InputError: a model that transformers cannot generate with.
     """
+    length, n = max(len(s.ids) for s in sequences), how.draws.shape[1]
+    stop = _Ended(length, how.ends)
+    found = _generated(
+        model,
+        sequences,
+        n,
+        {},
+        logits_processor=[_Chosen(how, length, between)],
+        stopping_criteria=[stop],
+    )
+    return [
+        row[: stop.lengths.get(number, n)] for number, row in enumerate(found[:, length:].tolist())
+    ]
+
+
+def first_logits(model: Any, sequences: Sequence[Prepared]) -> np.ndarray:
+    """(m, d_vocab) float32: the logits that the first token after each sequence is chosen by."""
+    record = {"return_dict_in_generate": True, "output_logits": True}
+    return _generated(model, sequences, 1, record).logits[0].float().cpu().numpy()
+
+
+def _generated(
+    model: Any, sequences: Sequence[Prepared], n: int, asked: Mapping[str, Any], **more: Any
+) -> Any:
+    """Return what ``generate`` gives for n greedy tokens after sequences padded on the left.
+
+    Args:
+        model: a transformers model with its head.
+        sequences: (m,) prompts as the model sees them.
+        n: how many tokens.
+        asked: further settings of its ``GenerationConfig``.
+        **more: further arguments of ``generate``.
+
+    Returns:
+        (m, …) ids with those of the sequences before them, or a record if it was asked for.
+
+    Raises:
+        InputError: a model that transformers cannot generate with.
+    """
     import torch
     from transformers import GenerationConfig
 
@@ -62,7 +101,7 @@ def written(
             f"prompt geneol: transformers cannot generate text with a {type(model).__name__}; take "
             "another prompt, such as metaeol"
         )
-    length, (m, n) = max(len(s.ids) for s in sequences), how.draws.shape
+    m, length = len(sequences), max(len(s.ids) for s in sequences)
     ids = torch.zeros(m, length, dtype=torch.long)
     mask = torch.zeros(m, length, dtype=torch.long)
     for row, seen, sequence in zip(ids, mask, sequences, strict=True):
@@ -70,20 +109,14 @@ def written(
         seen[length - len(sequence.ids) :] = 1
     # Else what the checkpoint's generation_config.json says would fill the gaps of ours.
     model.generation_config = GenerationConfig()
-    stop = _Ended(length, how.ends)
+    settings = {"do_sample": False, "num_beams": 1, "use_cache": True, "pad_token_id": 0}
     with torch.inference_mode():
-        found = model.generate(
+        return model.generate(
             ids.to(model.device),
             attention_mask=mask.to(model.device),
-            generation_config=GenerationConfig(
-                max_new_tokens=n, do_sample=False, num_beams=1, use_cache=True, pad_token_id=0
-            ),
-            logits_processor=[_Chosen(how, length, between)],
-            stopping_criteria=[stop],
+            generation_config=GenerationConfig(max_new_tokens=n, **settings, **asked),
+            **more,
         )
-    return [
-        row[: stop.lengths.get(number, n)] for number, row in enumerate(found[:, length:].tolist())
-    ]
 
 
 def chosen_tokens(scores: "torch.Tensor", u: "torch.Tensor", how: Sampling) -> "torch.Tensor":

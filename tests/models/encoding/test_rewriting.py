@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from tests.models.tiny_checkpoints import (
     one_thread,  # noqa: F401
     save,
 )
+from tests.models.tiny_families import tiny_model
 
 
 def _still() -> None:
@@ -84,19 +86,41 @@ def test_a_number_chooses_the_token_that_the_definition_says() -> None:
         assert found.tolist() == expected
 
 
+PROMPTS = [
+    Prepared(ids, 0, truncated=False)
+    for ids in ((0, 5, 6, 7, 8, 9, 10), (0, 20, 21), (0, 40, 41, 42, 43))
+]
+
+
 @pytest.mark.parametrize("model_type", ["llama", "gpt2", "mistral", "gemma2", "bloom"])
 def test_what_is_written_side_by_side_is_what_plain_passes_write(model_type: str) -> None:
-    model = build_model(model_type)
-    prompts = [(0, 5, 6, 7, 8, 9, 10), (0, 20, 21), (0, 40, 41, 42, 43)]
     how = sampling(np.random.default_rng(1).random((3, 6)))
-    found = written(model, [Prepared(ids, 0, truncated=False) for ids in prompts], how, _still)
-    for row, ids, draws in zip(found, prompts, how.draws, strict=True):
-        said = list(ids)
+    model = build_model(model_type)
+    assert written(model, PROMPTS, how, _still) == naively_written(model, how)
+
+
+@pytest.mark.parametrize(("model_type", "together"), [("recurrent_gemma", False), ("mamba", True)])
+def test_a_model_that_reads_its_padding_writes_one_by_one(
+    model_type: str, together: bool, tmp_path: Path
+) -> None:
+    model = tiny_model(model_type)
+    backbone = open_model(str(save(model, tmp_path / "it").folder)).encoder._model
+    how = sampling(np.random.default_rng(1).random((3, 6)))
+    assert backbone.write(PROMPTS, how, _still) == naively_written(model, how)
+    assert backbone._writes_together == together
+
+
+def naively_written(model: Any, how: Sampling) -> list[list[int]]:
+    """One token after the other by a plain pass over all before it."""
+    found = []
+    for prompt, draws in zip(PROMPTS, how.draws, strict=True):
+        said = list(prompt.ids)
         for u in draws:
             with torch.inference_mode():
                 logits = model(input_ids=torch.tensor([said]), use_cache=False).logits[0, -1]
             said.append(naive_choice(logits.numpy(), u, how))
-        assert row == said[len(ids) :]
+        found.append(said[len(prompt.ids) :])
+    return found
 
 
 def test_a_line_ends_where_it_is_told_to_and_a_checkpoint_adds_nothing() -> None:
@@ -268,7 +292,7 @@ def test_what_cannot_write_is_refused_in_one_line(llama: Path, tmp_path: Path) -
     with pytest.raises(InputError, match="text 2 of 2 is empty"):
         model.rewritings(["a", " "])
     with pytest.raises(InputError, match="cannot generate text with a Linear"):
-        written(torch.nn.Linear(1, 1), [], sampling(np.zeros((0, 1))), _still)
+        written(torch.nn.Linear(1, 1), PROMPTS, sampling(np.zeros((3, 1))), _still)
 
 
 def test_the_name_says_it_all() -> None:
