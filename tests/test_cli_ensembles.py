@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from embfilter_viz import EmbedFilter
+from embfilter_viz import EmbedFilter, load_filter
 from embfilter_viz.analyses.rewritten import rewritten
 from embfilter_viz.evaluation.tasks import read_task
 from embfilter_viz.model import Model
@@ -111,6 +111,20 @@ def test_a_leaderboard_has_other_prompts_raw_and_with_the_window(
     table = run(*asked, "--beside", "metaeol").out
     assert "a text takes" in table
     assert "a text takes" not in run(*asked).out
+
+
+def test_a_filter_file_says_how_rewritings_were_sampled(
+    run: Run, tiny: Path, tmp_path: Path
+) -> None:
+    told = {}
+    for prompt in ("geneol", "metaeol"):
+        out = tmp_path / f"{prompt}.safetensors"
+        asked = ("--format", "filter", "--prompt", prompt, "-o", out)
+        assert run("export", tiny, *asked).status == 0
+        told[prompt] = load_filter(out).metadata
+    assert told["geneol"]["prompt"] == "geneol"
+    assert told["geneol"]["rewritings"] == RECIPE.sentence
+    assert "rewritings" not in told["metaeol"]
 
 
 @pytest.mark.parametrize(

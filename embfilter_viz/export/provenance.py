@@ -13,6 +13,7 @@ from embfilter_viz.errors import InputError
 from embfilter_viz.export.refinement import Refinement, map_of
 from embfilter_viz.model import Model
 from embfilter_viz.models.encoding.prompts import find_prompt
+from embfilter_viz.models.encoding.rewriting import RECIPE
 from embfilter_viz.models.outline import Outline
 from embfilter_viz.models.sources.names import without_place
 from embfilter_viz.spectral.average_token import GAUGES
@@ -59,6 +60,8 @@ class Provenance:
     """How texts were put to the model, with the layer that was read if not the last."""
     template: str
     """The text given to the model; several, one a line."""
+    rewritings: str
+    """How rewritings were sampled that are averaged with a text, in words; empty for none."""
     layer: int
     """After how many layers their states were read."""
     gauge: str
@@ -99,6 +102,7 @@ class Provenance:
             "architecture": self.architecture,
             "prompt": self.prompt,
             "template": self.template,
+            **({"rewritings": self.rewritings} if self.rewritings else {}),
             "layer": str(self.layer),
             "gauge": self.gauge,
             "library": f"embfilter-viz {self.version}",
@@ -140,6 +144,7 @@ class Provenance:
             ("Whole checkpoint (SHA-256)", self.content_hash or "only its head was read"),
             ("Licence of the checkpoint", self.licence or "not stated in its files"),
             ("Prompt", self.words),
+            *([("Averaged with", self.rewritings)] if self.rewritings else []),
             ("Read after layer", str(self.layer)),
             ("Gauge", f"{self.gauge} (of the pictures; the filter does not depend on it)"),
             ("Made by", f"embfilter-viz {self.version}"),
@@ -201,6 +206,7 @@ def provenance(
         calibration=calibration,
         prompt=str(asked),
         template=asked.template,
+        rewritings=RECIPE.sentence if asked.rewritings else "",
         layer=model.layer_read(prompt),
         gauge=gauge,
     )
