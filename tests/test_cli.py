@@ -359,6 +359,16 @@ def test_a_language_is_that_of_the_word_frequencies_in_every_command(run: Run, t
         assert [one["frequency_rank"] for one in tokens] == [ranks[one["id"]] for one in tokens]
 
 
+def test_languages_shows_every_window_for_each(run: Run, tiny: Path) -> None:
+    asked = ("languages", tiny, "--prompt", "mean", "--only", "id,zh")
+    said = run(*asked, "--json").json
+    assert [one["language"] for one in said["languages"]] == ["id", "zh"]
+    words = run(*asked).out
+    assert said["sentence"] in " ".join(words.split())
+    assert words.count("the weaker half of the directions") == 3
+    assert "Mean difference to raw over Indonesian and Chinese" in words
+
+
 def test_our_sets_in_other_languages_go_by_their_names(run: Run, tiny: Path) -> None:
     swept = run("sweep", tiny, "demo-ru", "--task", "sts", "--taus", "2", "--no-baselines").out
     assert "72 pairs of our Russian demo pairs" in " ".join(swept.split())
@@ -504,6 +514,7 @@ def test_names_that_help_spells_out_are_the_librarys() -> None:
     assert (*PROMPTS, *AVERAGED, PUBLISHED.name) == options.PROMPTS
     assert (DEVICES, PRECISIONS) == (options.DEVICES, options.PRECISIONS)
     assert GAUGES == options.GAUGES
+    assert DEMO_NAMES == options.DEMOS
     assert tuple(BANDS) == options.REMOVALS
     assert tuple(METHODS) == options.METHODS
     assert tuple(KINDS) == tuple(COLUMNS_OF) == tuple(LIMITS) == options.TASKS
@@ -665,6 +676,7 @@ BAD: list[tuple[list[object], str]] = [
     (["directions", "MODEL", "--index", 0, "--language", ""], r"language ''"),
     (["spectroscopy", "MODEL", "--bands", 0], r"'--bands': 0 is not in the range"),
     (["spectroscopy", "MODEL", "--seed", -1], r"'--seed': -1 is not in the range"),
+    (["languages", "MODEL", "--only", "de"], r"language 'de': there are no graded pairs"),
     (["sweep", "MODEL", "demo-xx", "--task", "sts"], r"'demo-xx': .*there are demo, demo-hi,"),
     (["sweep", "MODEL", "demo-hi", "--task", "retrieval"], r"demo-hi: has nothing for the task"),
     (["lens", "MODEL", ""], r"empty"),

@@ -10,6 +10,7 @@ from embfilter_viz.cli.embedding import embed, geometry, lens
 from embfilter_viz.cli.explorer import app
 from embfilter_viz.cli.exporting import export
 from embfilter_viz.cli.heads import directions, models, spectroscopy, spectrum
+from embfilter_viz.cli.languages import languages_command
 from embfilter_viz.cli.ranking import leaderboard_command
 from embfilter_viz.cli.replicating import replicate_command
 from embfilter_viz.cli.rewriting import rewritings
@@ -83,6 +84,7 @@ for command in (
     compare_command,
     replicate_command,
     propose,
+    languages_command,
     export,
     app,
 ):
