@@ -30,6 +30,7 @@ from embfilter_viz.analyses.propose import propose_window
 from embfilter_viz.analyses.reference import reference_of
 from embfilter_viz.analyses.relative_lens import relative_lens
 from embfilter_viz.cli import commands, main, options, tables
+from embfilter_viz.data import DEMO_NAMES
 from embfilter_viz.evaluation.tasks import COLUMNS_OF, KINDS, LIMITS
 from embfilter_viz.model import Model
 from embfilter_viz.models.encoding.devices import DEVICES, PRECISIONS
