@@ -16,7 +16,7 @@ from embfilter_viz.errors import InputError
 from embfilter_viz.wording import fixed
 
 if TYPE_CHECKING:
-    from embfilter_viz.analyses.replicate import Replication
+    from embfilter_viz.analyses.replication import Replication
 
 __all__ = ["replicate_command", "replication_tables"]
 

@@ -7,7 +7,8 @@ already, filtered and in the reduced form.
 """
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -143,7 +144,7 @@ def mteb_task(name: str) -> "AbsTask":
 
 
 def load_task(task: "AbsTask") -> None:
-    """Load a task's data, from the hub or from the Hugging Face cache.
+    """Load a task's data at its revision; the hub must answer, though it sends only what is new.
 
     Raises:
         InputError: they cannot be loaded, whatever the reason.
@@ -151,7 +152,8 @@ def load_task(task: "AbsTask") -> None:
     if task.data_loaded:
         return
     try:
-        task.load_data()
+        with _of_known_revision():
+            task.load_data()
     except Cancelled:
         raise
     except Exception as error:  # of datasets, the hub, the network or the task's own code
@@ -159,6 +161,28 @@ def load_task(task: "AbsTask") -> None:
             f"mteb:{task.metadata.name}: its data cannot be loaded ({first_line(error)}); "
             "check the network"
         ) from error
+
+
+@contextmanager
+def _of_known_revision() -> Iterator[None]:
+    """Keep datasets from making do with whatever an earlier load left in its cache.
+
+    Where the hub fails it takes the newest copy of any revision, and lists only the configurations
+    that it has: a reranking task without its lists becomes a search of all passages, with another
+    score under the same name.
+    """
+    import datasets.load
+
+    before = datasets.load.CachedDatasetModuleFactory
+
+    def refused(name: str, **_: Any) -> None:
+        raise FileNotFoundError(f"{name} is not taken from the cache")
+
+    datasets.load.CachedDatasetModuleFactory = refused
+    try:
+        yield
+    finally:
+        datasets.load.CachedDatasetModuleFactory = before
 
 
 def mteb_score(model: MtebModel, task: "AbsTask", measure: str | None = None) -> float:

@@ -142,21 +142,13 @@ def hub_answers(*, progress: Progress = silent) -> bool:
 
 
 @contextmanager
-def quiet(*, offline: bool = False) -> Iterator[None]:
-    """Have MTEB and datasets draw no bars and give no warnings while it lasts.
-
-    Args:
-        offline: whether they read the Hugging Face cache alone. Asked in vain, the hub costs half
-            a minute a data set.
-    """
+def quiet() -> Iterator[None]:
+    """Have MTEB and datasets draw no bars and give no warnings while it lasts."""
     import datasets
-    import huggingface_hub
     import tqdm.auto
 
     loud = [logging.getLogger(name) for name in ("mteb", "datasets", "huggingface_hub")]
     levels = [logger.level for logger in loud]
-    readers: list[Any] = [datasets.config, huggingface_hub.constants]
-    before = [module.HF_HUB_OFFLINE for module in readers]
     bars = datasets.are_progress_bars_disabled()
     theirs: Any = tqdm.auto.tqdm  # a class of its own: our bars are of another
     begin = theirs.__init__
@@ -165,8 +157,6 @@ def quiet(*, offline: bool = False) -> Iterator[None]:
         try:
             for logger in loud:
                 logger.setLevel(logging.CRITICAL)
-            for module in readers if offline else ():
-                module.HF_HUB_OFFLINE = True
             datasets.disable_progress_bars()
             theirs.__init__ = partialmethod(begin, disable=True)
             yield
@@ -174,7 +164,5 @@ def quiet(*, offline: bool = False) -> Iterator[None]:
             theirs.__init__ = begin
             for logger, level in zip(loud, levels, strict=True):
                 logger.setLevel(level)
-            for module, value in zip(readers, before, strict=True):
-                module.HF_HUB_OFFLINE = value
             if not bars:
                 datasets.enable_progress_bars()

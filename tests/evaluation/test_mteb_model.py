@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 import socket
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,13 @@ import pytest
 
 from embfilter_viz.errors import InputError
 from embfilter_viz.evaluation import mteb_tasks
-from embfilter_viz.evaluation.mteb_model import MtebModel, mteb_score, mteb_scores, mteb_task
+from embfilter_viz.evaluation.mteb_model import (
+    MtebModel,
+    load_task,
+    mteb_score,
+    mteb_scores,
+    mteb_task,
+)
 from embfilter_viz.evaluation.sts import StsTask
 from embfilter_viz.model import Model
 from embfilter_viz.spectral.windows import Window
@@ -122,22 +129,36 @@ def test_a_hub_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch)
 
 def test_the_libraries_are_as_they_were_afterwards() -> None:
     import datasets
-    import huggingface_hub
     import tqdm.auto
 
     def state() -> list[Any]:
         bar = tqdm.auto.tqdm(range(2), file=io.StringIO())
         bar.close()
-        return [
-            datasets.config.HF_HUB_OFFLINE, huggingface_hub.constants.HF_HUB_OFFLINE,
-            datasets.are_progress_bars_disabled(), logging.getLogger("mteb").level, bar.disable,
-        ]  # fmt: skip
+        level = logging.getLogger("mteb").level
+        return [datasets.are_progress_bars_disabled(), level, bar.disable]
 
     before = state()
-    with contextlib.suppress(ZeroDivisionError), mteb_tasks.quiet(offline=True):
-        assert state() == [True, True, True, logging.CRITICAL, True]
+    with contextlib.suppress(ZeroDivisionError), mteb_tasks.quiet():
+        assert state() == [True, logging.CRITICAL, True]
         raise ZeroDivisionError
     assert state() == before
+
+
+def test_an_older_copy_in_the_cache_is_not_taken(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import datasets.load
+
+    (tmp_path / "mteb___sts12-sts" / "default" / "0.0.0" / "another-revision").mkdir(parents=True)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path))
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    task = mteb_task("STS12")
+    asked = {name: task.metadata.dataset[name] for name in ("path", "revision")}
+    found = datasets.load.dataset_module_factory(**asked)
+    assert found.module_path.endswith("packaged_modules.cache.cache")  # so datasets would
+    with pytest.raises(InputError, match="mteb:STS12: its data cannot be loaded"):
+        load_task(task)
+    assert datasets.load.dataset_module_factory(**asked) == found
 
 
 def test_an_unknown_task_is_refused() -> None:

@@ -17,6 +17,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from embfilter_viz import open_model
+from embfilter_viz.analyses import replicate as module
 from embfilter_viz.analyses.paper_rows import paper_rows
 from embfilter_viz.analyses.replicate import replicate
 from embfilter_viz.cli import main
@@ -334,7 +335,7 @@ def test_without_a_hub_it_is_one_line(tiny: Path, capsys: pytest.CaptureFixture[
     assert left.value.code == 2
     (line,) = (x for x in capsys.readouterr().err.splitlines() if not x.startswith("… "))
     assert line.startswith("embfilter-viz: replicate: none of 56 tasks can be scored: the hub")
-    assert line.endswith("check the network, HF_ENDPOINT or HF_HOME")
+    assert line.endswith("cannot be reached; check the network or HF_ENDPOINT")
 
 
 def test_without_the_library_it_is_one_line(
@@ -367,6 +368,89 @@ def test_what_is_refused(
         main(["replicate", str(tiny), *arguments])
     assert left.value.code == 2
     assert f"embfilter-viz: {complaint}" in capsys.readouterr().err
+
+
+@pytest.fixture
+def scored(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Scores by task that MTEB is made to give, or errors it is made to raise; no data, no hub."""
+    given: dict[str, Any] = {"asked": []}
+
+    def score(model: Any, task: Any, measure: str) -> float:
+        given["asked"].append(task.metadata.name)
+        found = given[task.metadata.name]
+        if isinstance(found, Exception):
+            raise found
+        return found + (0 if model.window is None else 0.01)
+
+    monkeypatch.setattr(module, "hub_answers", lambda **_: True)
+    monkeypatch.setattr(module, "load_task", lambda task: None)
+    monkeypatch.setattr(module, "mteb_score", score)
+    return given
+
+
+def test_what_mteb_fails_on_does_not_stop_the_rest(
+    tiny_model: Model, scored: dict[str, Any]
+) -> None:
+    scored |= {"STS12": KeyError("sentence1"), "STS13": float("nan"), "STS14": 0.5}
+    told: list[str] = []
+    found = replicate(tiny_model, ["STS12", "STS13", "STS14"], "mean", tell=told.append)
+    assert [(one.task, one.scores) for one in found.tasks] == [
+        ("STS14", pytest.approx((50, 51, 51, 51)))
+    ]
+    assert told == [
+        "STS12: not scored: MTEB fails on its data (KeyError: 'sentence1')",
+        "STS13: not scored: its cosine_spearman is undefined",
+    ]
+    assert found.sentence.startswith("STS14: raw 50.00, τ = 2 51.00 (+1.00), τ = 4")
+    scored["STS14"] = KeyError("asked again")
+    assert replicate(tiny_model, ["STS14"], "mean").tasks[0].kept
+
+
+def test_an_embedding_that_is_no_number_stops_all(
+    tiny_model: Model, scored: dict[str, Any]
+) -> None:
+    scored |= {"STS12": InputError("the weights are damaged"), "STS13": 0.5}
+    with pytest.raises(InputError, match="the weights are damaged"):
+        replicate(tiny_model, ["STS12", "STS13"], "mean")
+    assert scored["asked"] == ["STS12"]
+
+
+def test_a_task_in_parts_is_their_mean(tiny_model: Model, scored: dict[str, Any]) -> None:
+    (task,) = benchmark_tasks(["CQADupstackRetrieval"])
+    assert len(task.parts) == len(task.data) == 12
+    scored |= {part.metadata.name: i / 100 for i, part in enumerate(task.parts)}
+    found = replicate(tiny_model, [task.name], "mean")
+    assert found.tasks[0].scores == pytest.approx((5.5, 6.5, 6.5, 6.5))
+    assert (found.tasks[0].category, found.tasks[0].measure) == ("Retrieval", "ndcg_at_10")
+
+
+def test_means_where_categories_have_several_tasks(
+    tiny_model: Model, scored: dict[str, Any]
+) -> None:
+    scored |= {"STS12": 0.1, "STS13": 0.2, "STS14": 0.6, "SciFact": 0.5}
+    found = replicate(tiny_model, ["STS12", "SciFact", "STS13", "STS14"], "mean")
+    assert [(one.category, one.n_tasks) for one in found.categories] == [
+        ("STS", 3), ("Retrieval", 1)
+    ]  # fmt: skip
+    assert found.categories[0].scores[0] == pytest.approx(30)
+    assert found.mean_over_tasks[0] == pytest.approx(35)
+    assert found.mean_over_categories[0] == pytest.approx(40)
+
+
+def test_a_hub_that_goes_away_is_not_asked_for_every_task(
+    tiny_model: Model, scored: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers, loaded = iter([True, False]), []
+
+    def fails(task: Any) -> None:
+        loaded.append(task.metadata.name)
+        raise InputError("no answer")
+
+    monkeypatch.setattr(module, "hub_answers", lambda **_: next(answers))
+    monkeypatch.setattr(module, "load_task", fails)
+    with pytest.raises(InputError, match=r"none of 3 tasks can be scored: the hub .* reached"):
+        replicate(tiny_model, ["STS12", "STS13", "STS14"], "mean")
+    assert loaded == ["STS12"]
 
 
 class TestPaperRows:
