@@ -437,6 +437,21 @@ def test_means_where_categories_have_several_tasks(
     assert found.mean_over_categories[0] == pytest.approx(40)
 
 
+def test_texts_that_the_store_cannot_keep_are_counted_again(
+    tiny_model: Model, scored: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def score(model: Any, task: Any, measure: str) -> float:
+        return float(model.encode([{"text": ["a cat", "a dog", "a cat"]}]).mean())
+
+    monkeypatch.setattr(module, "mteb_score", score)
+    monkeypatch.setattr(tiny_model.store, "use_free_disk", lambda: None)
+    tiny_model.store.limit_bytes = 1
+    found = replicate(tiny_model, ["STS12"], "mean")
+    (task,) = found.tasks
+    assert (task.n_texts, task.n_forwards, task.n_forwards_again) == (2, 8, 6)
+    assert "8 forward passes read them, 6 of them for windows" in found.encoding
+
+
 def test_a_hub_that_goes_away_is_not_asked_for_every_task(
     tiny_model: Model, scored: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
