@@ -423,10 +423,26 @@ class Model:
         )
 
     def token_scripts(self, *, progress: Progress = silent) -> tuple[str, ...]:
-        """The script of each row of W_U, (d_vocab,); see :mod:`.models.head.scripts`."""
-        return self._once(
-            "token scripts", lambda: token_scripts(self.vocabulary, progress=progress)
-        )
+        """The script of each row of W_U, (d_vocab,), looked at once a tokenizer.
+
+        See :mod:`embfilter_viz.models.head.scripts`.
+        """
+        of_tokenizer = {"tokenizer": self._tokenizer_digest, "d_vocab": self.d_vocab}
+
+        def look() -> dict[str, np.ndarray]:
+            names, codes = np.unique(
+                token_scripts(self.vocabulary, progress=progress), return_inverse=True
+            )
+            said = "\n".join(names.tolist()).encode()
+            return {"names": np.frombuffer(said, dtype=np.uint8), "codes": codes.astype(np.uint8)}
+
+        def read() -> tuple[str, ...]:
+            key = {"version": STORE_VERSION, **of_tokenizer}
+            kept = self.store.arrays("token-scripts", key, look, progress=progress)
+            names = kept["names"].tobytes().decode().split("\n")
+            return tuple(names[code] for code in kept["codes"])
+
+        return self._once("token scripts", read)
 
     def average_token(
         self, frequencies: TokenFrequencies, gauge: str = "centred", *, progress: Progress = silent

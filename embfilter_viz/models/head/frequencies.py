@@ -254,7 +254,8 @@ def mixed(languages: Languages, each: Sequence[WordCounts], alpha: float) -> Tok
     """The frequencies of a text of ten million words in the given shares of languages.
 
     p̂_j ∝ Σ_l s_l n_lj + α, with the share s_l of a language and its counts n_l. A word that two
-    languages write alike counts in both.
+    languages write alike counts in both. Of languages whose words stand without spaces it is told
+    that tokens over the border of two words are not counted.
 
     Args:
         languages: the languages and their shares.
@@ -272,6 +273,8 @@ def mixed(languages: Languages, each: Sequence[WordCounts], alpha: float) -> Tok
     array([0.75, 0.25])
     """
     shares = [share for _, share in languages.shares]
+    joined = set(_AFTER_A_SPACE_IN) & {code for code, _ in languages.shares}
+    borders = ", no tokens across two words" if joined else ""
     counts = np.sum([share * one.counts for share, one in zip(shares, each, strict=True)], axis=0)
     return smoothed(
         counts,
@@ -279,7 +282,7 @@ def mixed(languages: Languages, each: Sequence[WordCounts], alpha: float) -> Tok
         source="wordfreq",
         detail=(
             f"{sum(one.n_words for one in each):,} words of wordfreq ({languages.short}), as in a "
-            f"text of {WORDS_OF_RUNNING_TEXT:,} words, no punctuation, α = {alpha:g}"
+            f"text of {WORDS_OF_RUNNING_TEXT:,} words, no punctuation{borders}, α = {alpha:g}"
         ),
     )
 

@@ -77,6 +77,8 @@ def test_a_mix_is_the_weighted_sum_of_counts_written_out(vocabulary: Vocabulary)
 @pytest.mark.usefixtures("short_lists")
 def test_in_chinese_no_word_follows_a_space(vocabulary: Vocabulary) -> None:
     found = word_counts(vocabulary, "zh")
+    assert "no tokens across two words" in mixed(Languages.of("zh"), [found], 1.0).detail
+    assert "across" not in from_wordfreq(vocabulary, language="id").detail
     (space,) = vocabulary.encode(" ")
     assert found.counts[space] == 0
     by_hand = np.zeros(400)
