@@ -169,3 +169,16 @@ def test_what_could_not_be_measured_can_be_tried_again(
     explorer.press("Decide the claims")
     assert shown(explorer)["open"] == 0
     assert "could not be measured" not in explorer.words
+
+
+def test_the_sets_of_another_language_are_offered_as_far_as_there_are_any(tiny: Path) -> None:
+    link = {"model": str(tiny), "prompt": "mean", "sets": "Retrieval"}
+    explorer = Explorer("claims", wait=False, **link)
+    assert "our demo passages" in explorer.words
+    explorer.control("data").set_value("demo-hi")
+    explorer.run()
+    assert explorer.errors == []
+    assert "similarity (72 pairs), classification (60 texts)" in explorer.words.lower()
+    linked = Explorer("claims", wait=False, data="demo-hi", **link)
+    assert linked.errors == []
+    assert "retrieval" not in linked.command
