@@ -148,6 +148,7 @@ def _of_the_head_alone(view: View) -> None:
                 key="start_shift",
                 table=lambda: average_token.shift_table(found),
                 name="logit-shift",
+                texts=f"token frequencies: {frequencies.detail}",
                 stamp=str(view.window),
             )
             answer(found.short)

@@ -195,6 +195,7 @@ def _without_labels(view: View, chosen: ChosenTask, *, embedded: bool) -> None:
         key="proposal_chart",
         table=lambda: proposal_figures.proposal_table(proposal),
         name="proposal",
+        texts=None if proposal.language is None else view.word_frequencies,
         stamp=str(proposal.window),
     )
     if proposal.worth:
