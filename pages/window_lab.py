@@ -225,6 +225,8 @@ def _folds(view: View, chosen: ChosenTask, kind: str) -> None:
     grid = "windows_of_plane(20, model.d_model)" if kind == "plane" else (
         "windows_of_taus([1, 1.25, 1.5, 2, 3, 4, 6, 8], model.d_model)")  # fmt: skip
     columns = f", columns={dict(chosen.columns)!r}" if chosen.columns else ""
+    others = tuple(st.session_state.get("beside", ()))
+    beside = f", beside={others!r}" if others else ""
     folds(
         formula=formulas.WINDOW_LAB,
         python=(
@@ -237,13 +239,13 @@ def _folds(view: View, chosen: ChosenTask, kind: str) -> None:
             f"task = read_task({task!r}, {source!r}{columns})\n"
             f"found = sweep(model, task, {view.prompt!r}, {grid})\n"
             "found.best.window, found.sentence\n"
-            f"leaderboard(model, task, {view.prompt!r}).sentence"
+            f"leaderboard(model, task, {view.prompt!r}{beside}).sentence"
         ),
         command=(
             f"embfilter-viz sweep {name} {source} --task {task} {view.prompt_options}"
             f"{' --grid 20' if kind == 'plane' else ''}\n"
             f"embfilter-viz leaderboard {name} {source} --task {task} {view.prompt_options} "
-            f"{view.window_options}\n"
+            f"{view.window_options}{''.join(f' --beside {other}' for other in others)}\n"
             f"embfilter-viz propose {name} texts.txt {view.prompt_options}"
             f"{view.language_options}"
         ),

@@ -57,6 +57,11 @@ _TERMS = (
         "A prompt that asks the model to say a sentence in one word under eight tasks, and takes "
         "the mean of the eight states.",
     ),
+    Term(
+        "GenEOL",
+        "A prompt that lets the model write eight rewritings of a text, and takes the mean of the "
+        "PromptEOL states of the text and of these.",
+    ),
     Term("ECHO", "A prompt that says the text twice and averages the states of the second copy."),
     Term("mean", "A prompt that adds no words and averages the states of all tokens of the text."),
     Term(

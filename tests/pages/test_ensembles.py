@@ -34,6 +34,14 @@ def test_what_the_model_wrote_is_shown_beside_the_lens(tiny: Path) -> None:
     assert "--prompt geneol" in explorer.command
 
 
+def test_other_prompts_are_chosen_for_the_leaderboard(tiny: Path) -> None:
+    explorer = Explorer("window_lab", model=str(tiny), beside="metaeol", windows="τ curve")
+    assert explorer.errors == []
+    assert explorer.at.multiselect[0].value == ["metaeol"]
+    assert "beside=('metaeol',)" in explorer.python
+    assert "--beside metaeol" in explorer.command
+
+
 def test_cost_stands_beside_gain(tiny: Path, tmp_path: Path) -> None:
     run = f"{tiny} · {{}} · raw"
     explorer = Explorer(
