@@ -3,6 +3,7 @@
 import click
 
 import embfilter_viz
+from embfilter_viz.cli.applying import apply_command
 from embfilter_viz.cli.choosing import compare_command, propose, sweep_command
 from embfilter_viz.cli.claiming import claims_command
 from embfilter_viz.cli.comparing import pair
@@ -59,6 +60,7 @@ def cli() -> None:
       embfilter-viz leaderboard smollm2-135m demo --task sts
       embfilter-viz replicate smollm2-135m --tasks STSBenchmark,SciFact
       embfilter-viz export smollm2-135m --tau 2 --format filter -o window.safetensors
+      embfilter-viz apply window.safetensors raw.npy -o filtered.npy
       embfilter-viz app
 
     Each command has --help, and --json for programs; in JSON, null stands for a number that is
@@ -86,6 +88,7 @@ for command in (
     propose,
     languages_command,
     export,
+    apply_command,
     app,
 ):
     cli.add_command(command)

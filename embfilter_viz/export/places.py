@@ -1,12 +1,12 @@
 """Where exports go: never over something foreign, and never half."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from embfilter_viz.errors import InputError
+from embfilter_viz.system.files import part_of
 
 __all__ = ["CARD", "beside", "writable_file", "written_folder"]
 
@@ -64,7 +64,7 @@ def written_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
         )
     if not path.parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.parent}; make it first")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = part_of(path)
     try:
         part.mkdir()
         yield part

@@ -1,15 +1,40 @@
 """Files written whole or not at all."""
 
+import glob
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from embfilter_viz.errors import InputError
 
-__all__ = ["write_atomically", "written_whole"]
+__all__ = ["part_of", "write_atomically", "written_whole"]
+
+
+def part_of(path: Path) -> Path:
+    """The place beside ``path`` where this process makes it, until all of it is there.
+
+    What processes that have ended left in their own places is removed: a process that is killed
+    cannot tidy up.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     left = Path(folder, ".x.999999999.part")
+    ...     left.touch()
+    ...     part_of(Path(folder, "x")).name == f".x.{os.getpid()}.part", left.exists()
+    (True, False)
+    """
+    import psutil
+
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        number = left.name.removeprefix(f".{path.name}.").removesuffix(".part")
+        if number.isdecimal() and not psutil.pid_exists(int(number)):
+            with suppress(OSError):  # another process may be doing the same
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
 @contextmanager
@@ -34,7 +59,7 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
         raise InputError(f"{path}: is a folder; name a file in it, such as {path / 'out.npy'}")
     if not path.parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.parent}; make it first")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = part_of(path)
     try:
         try:
             with part.open("wb") as file:

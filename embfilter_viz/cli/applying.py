@@ -1,0 +1,82 @@
+"""The command that filters vectors which are stored already."""
+
+from pathlib import Path
+
+import click
+
+from embfilter_viz.cli.inputs import lines_of, opened_model
+from embfilter_viz.cli.options import encodes, json_option, prompt_option
+from embfilter_viz.cli.output import print_record
+from embfilter_viz.cli.reporting import watched
+from embfilter_viz.errors import InputError
+
+__all__ = ["apply_command"]
+
+
+@click.command(
+    "apply",
+    short_help="Filter raw vectors that are stored already.",
+    epilog="""Example: embfilter-viz apply filter.safetensors vectors.parquet -o filtered.parquet
+
+    JSON: {"output", "rows", "width", "dimensions", "dtype", "normalised", "checked",
+    "texts_checked", "sentence"}""",
+)
+@click.argument("filter_file", metavar="FILTER")
+@click.argument("vectors", metavar="VECTORS")
+@click.option("-o", "--output", required=True, metavar="OUT",
+              help="The file to write, of the same kind as VECTORS.")  # fmt: skip
+@click.option("--column", metavar="NAME", help="The column of vectors, where a table has several.")
+@click.option("--model", "name", metavar="MODEL",
+              help="Embed a few texts with this model, and refuse vectors that are not theirs; "
+              "needs --text-column or --texts.")  # fmt: skip
+@click.option("--text-column", metavar="NAME", help="The column of the vectors' texts.")
+@click.option("--texts", "file", metavar="FILE", help="The text of each vector, one on each line.")
+@prompt_option
+@encodes
+@json_option
+def apply_command(filter_file: str, vectors: str, output: str, column: str | None,
+                  name: str | None, text_column: str | None, file: str | None, prompt: str,
+                  as_json: bool) -> None:  # fmt: skip
+    """Filter the raw vectors in VECTORS with FILTER, which `export --format filter` wrote.
+
+    \b
+    .npy                      an array, one vector a row
+    .parquet, .arrow,         a column of lists of numbers; all other columns are kept
+    .feather
+    .faiss, .index            an index that can give its vectors back; the result is flat, with
+                              the same ids, and FAISS holds both in memory
+
+    Numbers are float16, float32, float64 or int8; int8 becomes float32. All but an index is read
+    and written block by block. The width, and the model where the file says it, must be those of
+    the filter. Vectors of length 1 are filtered as they are: cosines come out the same.
+    """  # noqa: D301 - click's mark for lines to keep
+    from embfilter_viz.export.filter_file import load_filter
+    from embfilter_viz.vectors import apply_filter, open_vectors
+    from embfilter_viz.vectors.applying import check_place, check_texts, sample_of
+
+    given = [option for option, value in (("--text-column", text_column), ("--texts", file))
+             if value is not None]  # fmt: skip
+    if bool(given) != (name is not None) or len(given) > 1:
+        said = " and ".join(given) or "--model alone"
+        raise InputError(
+            f"{said}: to check texts give --model, and --text-column or --texts with it"
+        )
+    loaded = load_filter(filter_file)
+    stored = open_vectors(vectors, column)
+    check_place(stored, Path(output))
+    found = ""
+    with watched() as progress:
+        if name is not None:
+            opened = opened_model(name)
+            loaded.check_model(opened)
+            lines = None if file is None else lines_of(file)
+            found = check_texts(stored, opened, prompt, *sample_of(stored, text_column, lines))
+        applied = apply_filter(loaded, stored, output, progress=progress)
+    record = {**applied.to_json(), "texts_checked": found or None}
+
+    def words() -> str:
+        from embfilter_viz.cli.tables import paragraph
+
+        return paragraph(f"{applied.sentence}{f' {found}.' if found else ''}")
+
+    print_record(record, as_json, words)

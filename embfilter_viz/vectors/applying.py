@@ -1,0 +1,241 @@
+"""A filter over vectors that are stored already, in bounded memory."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from embfilter_viz.embeddings.cosines import unit_rows
+from embfilter_viz.errors import InputError
+from embfilter_viz.export.filter_file import SavedFilter, SavedMap
+from embfilter_viz.model import Model
+from embfilter_viz.system.progress import Progress, silent
+from embfilter_viz.vectors.arrow import ArrowVectors
+from embfilter_viz.vectors.opening import ENDINGS
+from embfilter_viz.vectors.stored import Block, StoredVectors, check_finite, kept_precision
+from embfilter_viz.wording import counted
+
+__all__ = ["Applied", "apply_filter", "check_texts"]
+
+_LOOKED_AT = 1000
+"""Vectors looked at to tell whether they are of length 1."""
+_LENGTH_ONE = 2e-3
+"""How far from 1 a length may be: float16 rounds each number by up to 5e-4 of it."""
+_SAMPLE = 8
+"""Texts embedded anew to see whether stored vectors are theirs."""
+_SAME = 0.99
+"""Cosine from which a stored vector is that of its text: int8 keeps .999, another prompt .9."""
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A record of what was written."""
+
+    output: str
+    """() the file."""
+    rows: int
+    """() vectors in it; rows of a table without one are not counted."""
+    width: int
+    """() numbers in each raw vector."""
+    dimensions: int
+    """() numbers in each filtered one."""
+    dtype: str
+    """() of each filtered number."""
+    normalised: bool
+    """() whether the raw vectors are of length 1."""
+    checked: str
+    """() what was held against the filter, in words."""
+
+    @property
+    def sentence(self) -> str:
+        """Say in words what was written."""
+        said = (
+            f"{self.rows:,} vectors of {self.width} numbers are filtered to {self.dimensions} "
+            f"numbers ({self.dtype}) in {self.output}. {self.checked}."
+        )
+        if self.normalised:
+            said += (
+                " They have length 1. The filter is linear, so cosines of filtered vectors are the "
+                "same as without it; filtered vectors are shorter than 1."
+            )
+        return said
+
+    def to_json(self) -> dict[str, Any]:
+        """The record under its names on the command line."""
+        return {**asdict(self), "sentence": self.sentence}
+
+
+def apply_filter(
+    filter: SavedFilter | SavedMap,
+    vectors: StoredVectors,
+    out: str | Path,
+    *,
+    progress: Progress = silent,
+) -> Applied:
+    """Filter stored raw vectors into a file of the same kind, block by block.
+
+    Products are float32 for float16, float32 and int8, and float64 for float64.
+
+    Args:
+        filter: as :func:`~embfilter_viz.export.filter_file.load_filter` gives it.
+        vectors: as :func:`~embfilter_viz.vectors.opening.open_vectors` gives them.
+        out: the file to write, of the same ending; whole or not at all.
+        progress: told of the vectors; may raise ``Cancelled``.
+
+    Returns:
+        what was written.
+
+    Raises:
+        InputError: vectors of another width or checkpoint than the filter's, vectors that were
+            filtered before, vectors of length 1 for a filter that adds an offset, a number that
+            is not finite, or an output that is the input or of another kind.
+    """
+    out = Path(out)
+    check_place(vectors, out)
+    checked = _check_origin(filter, vectors)
+    normalised = _normalised(vectors)
+    matrix, offset = _map(filter)
+    if offset is not None and (normalised or vectors.dtype == np.int8):
+        why = "have length 1" if normalised else "are int8, whose scale is not known"
+        raise InputError(
+            f"{vectors.path}: these vectors {why}, and {filter.metadata['method']} adds an offset "
+            "that holds for vectors as the model gave them; store those, or take a window"
+        )
+    sums = np.dtype(np.float64 if vectors.dtype.itemsize == 8 else np.float32)
+    A = np.ascontiguousarray(matrix, dtype=sums)
+    b = None if offset is None else offset.astype(sums)
+    dtype = kept_precision(vectors.dtype)
+    written = 0
+
+    def filtered() -> Iterator[Block]:
+        nonlocal written
+        for block, more in vectors.blocks():
+            check_finite(vectors.path, block, written)
+            made = block.astype(sums, copy=False) @ A
+            if b is not None:
+                made += b
+            yield made.astype(dtype, copy=False), more
+            written += len(block)
+            progress("Filtering", written, vectors.rows, "vectors")
+
+    said = {**filter.metadata, "filtered": "true"}
+    vectors.write(out, A.shape[1], said, filtered())
+    return Applied(str(out), written, vectors.width, A.shape[1], dtype.name, normalised, checked)
+
+
+def check_place(vectors: StoredVectors, out: Path) -> None:
+    """Refuse an output that is the input, or a file of another kind.
+
+    Raises:
+        InputError: as said.
+    """
+    wanted = ENDINGS[vectors.path.suffix.lower()]
+    if ENDINGS.get(out.suffix.lower()) is not wanted or (
+        wanted is ArrowVectors and out.suffix.lower() != vectors.path.suffix.lower()
+    ):
+        raise InputError(
+            f"-o {out}: {vectors.path.name} is filtered into a file of its own kind; name it "
+            f"{out.with_suffix(vectors.path.suffix).name}"
+        )
+    if out.exists() and out.samefile(vectors.path):
+        raise InputError(
+            f"-o {out}: this is the file of the raw vectors; name another, so that they are kept"
+        )
+
+
+def check_texts(
+    vectors: StoredVectors, model: Model, prompt: str, texts: list[str], rows: np.ndarray
+) -> str:
+    """Hold stored vectors against those that the model gives for their texts now.
+
+    Args:
+        vectors: the stored vectors.
+        model: the opened model.
+        prompt: how texts are put to it.
+        texts: texts of stored vectors.
+        rows: (m, width) their stored vectors.
+
+    Returns:
+        what was found, in words.
+
+    Raises:
+        InputError: a stored vector is not that of its text.
+    """
+    ours = unit_rows(model.encode(texts, prompt))
+    cosines = (ours * unit_rows(rows.astype(np.float32), "stored vectors")).sum(axis=1)
+    if (lowest := float(cosines.min())) < _SAME:
+        text = texts[int(cosines.argmin())]
+        raise InputError(
+            f"{vectors.path}: the vector stored for {text[:40]!r} has cosine {lowest:.3f} to that "
+            f"of {model.name} with prompt {prompt}: they are of another model, prompt or pooling, "
+            "or in another order"
+        )
+    of = counted(len(texts), "text")
+    return f"{of} embedded anew have cosines of {lowest:.4f} and more to the stored vectors"
+
+
+def sample_of(vectors: StoredVectors, column: str | None, lines: list[str] | None
+              ) -> tuple[list[str], np.ndarray]:  # fmt: skip
+    """A few texts with their stored vectors, from a column of the table or from lines.
+
+    Raises:
+        InputError: a file without columns, no text, or lines of another number than the vectors.
+    """
+    if column is not None:
+        if not isinstance(vectors, ArrowVectors):
+            raise InputError(f"--text-column {column}: {vectors.path} has no columns; use --texts")
+        texts, rows = vectors.texts(column, _SAMPLE)
+    else:
+        assert lines is not None
+        if len(lines) != vectors.rows:
+            raise InputError(
+                f"--texts: {len(lines):,} lines for {vectors.rows:,} vectors; give the text of "
+                "each vector on its line"
+            )
+        block, _ = next(vectors.blocks())
+        texts, rows = lines[:_SAMPLE], block[:_SAMPLE]
+    if not texts:
+        raise InputError(f"{vectors.path}: no text to embed anew; leave the check out")
+    return texts, rows
+
+
+def _map(filter: SavedFilter | SavedMap) -> tuple[np.ndarray, np.ndarray | None]:
+    if isinstance(filter, SavedFilter):
+        return filter.V_window, None
+    return filter.map.matrix, None if filter.map.is_linear else filter.map.offset
+
+
+def _check_origin(filter: SavedFilter | SavedMap, vectors: StoredVectors) -> str:
+    """Hold width and origin against the filter; what could be checked, in words."""
+    matrix, _ = _map(filter)
+    made_for = filter.metadata["checkpoint"]
+    if len(matrix) != vectors.width:
+        raise InputError(
+            f"{vectors.path}: vectors of {vectors.width} numbers, and the filter takes "
+            f"{len(matrix)}, those of {made_for}; embed with that model, or export a filter of "
+            "the one that made them"
+        )
+    if vectors.said.get("filtered") == "true":
+        raise InputError(
+            f"{vectors.path}: these vectors were filtered before ({vectors.said.get('removes')}); "
+            "give the raw ones"
+        )
+    theirs = vectors.said.get("head_hash")
+    if theirs is None:
+        return "Only their width was checked: the file does not say which model made them"
+    if theirs != filter.metadata["head_hash"]:
+        raise InputError(
+            f"{vectors.path}: made by {vectors.said.get('checkpoint', 'another model')} (head "
+            f"{theirs[:12]}…), and the filter is of {made_for}; their directions differ"
+        )
+    return f"Their file says that {made_for} made them"
+
+
+def _normalised(vectors: StoredVectors) -> bool:
+    if vectors.dtype == np.int8:
+        return False
+    block, _ = next(vectors.blocks(), (np.empty((0, vectors.width)), None))
+    lengths = np.linalg.norm(block[:_LOOKED_AT].astype(np.float64), axis=1)
+    return bool(len(lengths)) and bool((np.abs(lengths - 1) < _LENGTH_ONE).all())

@@ -1,0 +1,253 @@
+"""Vectors in a column of a Parquet or Arrow file; all other columns are kept."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from embfilter_viz.errors import InputError
+from embfilter_viz.system.files import written_whole
+from embfilter_viz.vectors.stored import PRECISIONS, Block, kept_precision, rows_at_once
+from embfilter_viz.wording import listed
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["NOTE", "ArrowVectors"]
+
+NOTE = b"embfilter-viz"
+"""The key of what we note in a file's metadata."""
+
+
+class ArrowVectors:
+    """One column of lists of numbers, all of one length.
+
+    A row without a vector keeps none.
+
+    Args:
+        path: a ``.parquet`` file, or an Arrow file (``.arrow``, ``.feather``).
+        column: the column of vectors; not needed where only one holds lists of numbers.
+
+    Raises:
+        InputError: no such file or column, no column or several columns of vectors, or vectors of
+            several lengths.
+    """
+
+    def __init__(self, path: Path, column: str | None = None) -> None:
+        self.path = path
+        self.ending = path.suffix.lower()
+        self._file = _opened(path)
+        schema = self._file.schema
+        self._column = _column_of(path, schema, column)
+        field = schema.field(self._column)
+        self.dtype = np.dtype(field.type.value_type.to_pandas_dtype())
+        self.rows = self._file.rows
+        self.said = _noted(schema.metadata)
+        self.width = self._width(field)
+
+    def _width(self, field: "pa.Field") -> int:
+        if getattr(field.type, "list_size", -1) > 0:
+            return int(field.type.list_size)
+        for batch in self._file.batches(64):
+            lengths = batch.column(self._column).value_lengths().drop_null()
+            if len(lengths):
+                return int(lengths[0].as_py())
+        raise InputError(f"{self.path}: column {self._column!r} holds no vector at all")
+
+    def texts(self, column: str, count: int) -> tuple[list[str], np.ndarray]:
+        """The first texts of a column and the vectors beside them.
+
+        Args:
+            column: the column of texts.
+            count: how many at most.
+
+        Returns:
+            the texts, and their vectors (m, width).
+
+        Raises:
+            InputError: no such column, or one that holds no texts.
+        """
+        import pyarrow as pa
+
+        if column not in self._file.schema.names:
+            raise InputError(f"{self.path}: no column {column!r}; it has {self._columns}")
+        kind = self._file.schema.field(column).type
+        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+            raise InputError(f"{self.path}: column {column!r} holds {kind}, not texts")
+        texts: list[str] = []
+        rows: list[np.ndarray] = []
+        for block, (batch, held) in self.blocks():
+            said = [batch.column(column)[int(i)].as_py() for i in held[:count]]
+            for text, row in zip(said, block, strict=False):
+                if text and len(texts) < count:
+                    texts.append(text)
+                    rows.append(row)
+            if len(texts) >= count:
+                break
+        return texts, np.array(rows, dtype=np.float32).reshape(-1, self.width)
+
+    @property
+    def _columns(self) -> str:
+        return listed([repr(name) for name in self._file.schema.names])
+
+    def blocks(self) -> Iterator[Block]:
+        """Return the vectors of the rows that have one, with the rows they belong to."""
+        first = 0
+        for batch in self._file.batches(rows_at_once(self.width)):
+            column = batch.column(self._column)
+            held = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
+            lengths = column.value_lengths().drop_null().to_numpy(zero_copy_only=False)
+            wrong = np.flatnonzero(lengths != self.width)
+            if len(wrong):
+                raise InputError(
+                    f"{self.path}: row {first + int(held[wrong[0]]):,} has a vector of "
+                    f"{lengths[wrong[0]]} numbers and others have {self.width}; all must have "
+                    "the same length"
+                )
+            numbers = column.drop_null().flatten()
+            if numbers.null_count:
+                raise InputError(
+                    f"{self.path}: column {self._column!r} has vectors with missing numbers; take "
+                    "them out, or embed their texts again"
+                )
+            flat = numbers.to_numpy(zero_copy_only=False)
+            yield flat.reshape(-1, self.width), (batch, held)
+            first += len(batch)
+
+    def write(
+        self, out: Path, width: int, said: Mapping[str, str], blocks: Iterator[Block]
+    ) -> None:
+        """Write the same table with filtered vectors in the column's place.
+
+        Args:
+            out: the file, of the same kind.
+            width: numbers in each filtered vector.
+            said: noted in the file's metadata.
+            blocks: the vectors with the rows that they belong to.
+        """
+        import pyarrow as pa
+
+        kind = pa.from_numpy_dtype(kept_precision(self.dtype))
+        place = self._file.schema.get_field_index(self._column)
+        notes = {**(self._file.schema.metadata or {}), NOTE: json.dumps(dict(said)).encode()}
+        field = pa.field(self._column, pa.list_(kind, width))
+        schema = self._file.schema.set(place, field).with_metadata(notes)
+        with written_whole(out) as file, self._file.writer(file, schema) as writer:
+            for block, (batch, held) in blocks:
+                column = _lists(block, held, len(batch), field.type)
+                columns = [*batch.columns[:place], column, *batch.columns[place + 1 :]]
+                writer.write_batch(pa.record_batch(columns, schema=schema))
+
+
+def _lists(block: np.ndarray, held: np.ndarray, rows: int, kind: "pa.DataType") -> "pa.Array":
+    """Vectors in their rows, with nothing where a row has none.
+
+    Args:
+        block: (m, width) vectors.
+        held: (m,) the row of each.
+        rows: how many rows there are.
+        kind: the type of the column.
+
+    Returns:
+        the column of these rows.
+    """
+    import pyarrow as pa
+
+    if len(held) == rows:
+        numbers = pa.array(np.ascontiguousarray(block).reshape(-1), type=kind.value_type)
+        return pa.FixedSizeListArray.from_arrays(numbers, type=kind)
+    spread = np.zeros((rows, block.shape[1]), dtype=block.dtype)
+    spread[held] = block
+    missing = np.ones(rows, dtype=bool)
+    missing[held] = False
+    numbers = pa.array(spread.reshape(-1), type=kind.value_type)
+    return pa.FixedSizeListArray.from_arrays(numbers, type=kind, mask=pa.array(missing))
+
+
+class _Parquet:
+    def __init__(self, path: Path) -> None:
+        import pyarrow.parquet as pq
+
+        self._file = pq.ParquetFile(path)
+        self.schema, self.rows = self._file.schema_arrow, self._file.metadata.num_rows
+
+    def batches(self, count: int) -> Iterator["pa.RecordBatch"]:
+        yield from self._file.iter_batches(batch_size=count)
+
+    def writer(self, file: Any, schema: "pa.Schema") -> Any:
+        import pyarrow.parquet as pq
+
+        return pq.ParquetWriter(file, schema)
+
+
+class _Ipc:
+    def __init__(self, path: Path) -> None:
+        import pyarrow as pa
+
+        self._file = pa.ipc.open_file(pa.memory_map(str(path)))
+        self.schema = self._file.schema
+        self.rows = sum(len(one) for one in self._all())
+
+    def _all(self) -> Iterator["pa.RecordBatch"]:
+        return (self._file.get_batch(i) for i in range(self._file.num_record_batches))
+
+    def batches(self, count: int) -> Iterator["pa.RecordBatch"]:
+        for batch in self._all():
+            for start in range(0, len(batch), count):
+                yield batch.slice(start, count)
+
+    def writer(self, file: Any, schema: "pa.Schema") -> Any:
+        import pyarrow as pa
+
+        return pa.ipc.new_file(file, schema)
+
+
+def _opened(path: Path) -> _Parquet | _Ipc:
+    import pyarrow as pa
+
+    try:
+        return _Parquet(path) if path.suffix.lower() == ".parquet" else _Ipc(path)
+    except (pa.ArrowException, OSError) as error:
+        kind = "Parquet" if path.suffix.lower() == ".parquet" else "Arrow"
+        raise InputError(f"{path}: no {kind} file, or damaged ({error}); write it again") from error
+
+
+def _column_of(path: Path, schema: "pa.Schema", wanted: str | None) -> str:
+    """Return the name of the column of vectors."""
+    import pyarrow as pa
+
+    def holds_vectors(field: "pa.Field") -> bool:
+        kind = field.type
+        a_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+        if not (a_list or pa.types.is_fixed_size_list(kind)):
+            return False
+        return str(kind.value_type) in {"halffloat", "float", "double", "int8"}
+
+    names = [field.name for field in schema if holds_vectors(field)]
+    if wanted is None:
+        if len(names) == 1:
+            return names[0]
+        found = f"columns {listed([repr(name) for name in names])} do" if names else "none does"
+        raise InputError(
+            f"{path}: one column must hold lists of {', '.join(PRECISIONS)}, and {found}; name it "
+            "with --column NAME"
+        )
+    if wanted not in schema.names:
+        has = listed([repr(name) for name in schema.names])
+        raise InputError(f"--column {wanted}: {path} has no such column; it has {has}")
+    if wanted not in names:
+        raise InputError(
+            f"--column {wanted}: it holds {schema.field(wanted).type}, not lists of "
+            f"{', '.join(PRECISIONS)}"
+        )
+    return wanted
+
+
+def _noted(metadata: Mapping[bytes, bytes] | None) -> Mapping[str, str]:
+    try:
+        said = json.loads((metadata or {}).get(NOTE, b"{}"))
+    except ValueError:
+        return {}
+    return {str(key): str(value) for key, value in said.items()} if isinstance(said, dict) else {}

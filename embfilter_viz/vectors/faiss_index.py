@@ -1,0 +1,98 @@
+"""Vectors in a FAISS index that can give them back; FAISS holds an index in memory as a whole."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from embfilter_viz.errors import InputError
+from embfilter_viz.system.files import written_whole
+from embfilter_viz.vectors.stored import Block, rows_at_once
+
+__all__ = ["FaissVectors"]
+
+
+class FaissVectors:
+    """The vectors of an index, reconstructed; filtered ones go to a flat index of its metric.
+
+    An index that compresses gives back vectors near those that were added. Its ids are kept.
+
+    Args:
+        path: a file of ``faiss.write_index``.
+        column: must not be given; an index has no columns.
+
+    Raises:
+        InputError: FAISS is not installed, no index, an empty one, or one that cannot give its
+            vectors back.
+    """
+
+    ending = ".faiss"
+    dtype = np.dtype("float32")
+
+    def __init__(self, path: Path, column: str | None = None) -> None:
+        if column is not None:
+            raise InputError(f"--column {column}: {path} is an index and has no columns; drop it")
+        self.path = path
+        self.said: Mapping[str, str] = {}
+        faiss = _faiss(path)
+        try:
+            self._index = faiss.read_index(str(path))
+        except RuntimeError as error:
+            raise InputError(f"{path}: no index that FAISS reads; write it again") from error
+        self.rows, self.width = int(self._index.ntotal), int(self._index.d)
+        if not self.rows:
+            raise InputError(f"{path}: the index is empty; add vectors first")
+        self._ids: np.ndarray | None = None
+        self._inner = self._index
+        if isinstance(self._index, faiss.IndexIDMap):
+            self._ids = faiss.vector_to_array(self._index.id_map)
+            self._inner = faiss.downcast_index(self._index.index)
+        elif isinstance(self._index, faiss.IndexIVF):
+            self._index.make_direct_map()
+        try:
+            self._inner.reconstruct_n(0, 1)
+        except RuntimeError as error:
+            raise InputError(
+                f"{path}: this kind of index, {type(self._inner).__name__}, does not give its "
+                "vectors back; filter the vectors it was made from"
+            ) from error
+
+    def blocks(self) -> Iterator[Block]:
+        """Return the vectors in the order in which they were added."""
+        step = rows_at_once(self.width)
+        for first in range(0, self.rows, step):
+            yield self._inner.reconstruct_n(first, min(step, self.rows - first)), None
+
+    def write(
+        self, out: Path, width: int, said: Mapping[str, str], blocks: Iterator[Block]
+    ) -> None:
+        """Write a flat index with the filtered vectors and the same ids.
+
+        Args:
+            out: the file.
+            width: numbers in each.
+            said: not written; an index has no room for it.
+            blocks: the vectors.
+        """
+        faiss: Any = _faiss(out)
+        flat = faiss.IndexFlat(width, self._inner.metric_type)
+        kept = flat if self._ids is None else faiss.IndexIDMap(flat)
+        for block, _ in blocks:
+            rows = np.ascontiguousarray(block, dtype=np.float32)
+            if self._ids is None:
+                kept.add(rows)
+            else:
+                kept.add_with_ids(rows, self._ids[kept.ntotal : kept.ntotal + len(rows)])
+        with written_whole(out) as file:
+            faiss.write_index(kept, faiss.PyCallbackIOWriter(file.write))
+
+
+def _faiss(path: Path) -> Any:
+    try:
+        import faiss
+    except ImportError as error:
+        raise InputError(
+            f"{path}: FAISS is not installed; pip install 'embfilter-viz[deploy]'"
+        ) from error
+    return faiss

@@ -1,0 +1,93 @@
+"""What every kind of stored vectors offers: blocks of rows in, blocks of filtered rows out."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from embfilter_viz.errors import InputError
+
+__all__ = ["PRECISIONS", "Block", "StoredVectors", "check_finite", "kept_precision", "rows_at_once"]
+
+BLOCK_BYTES = 32 << 20
+"""Bytes of a block of raw vectors in float32: some blocks at once stay far below a gigabyte."""
+
+PRECISIONS = ("float16", "float32", "float64", "int8")
+"""Numbers that stored vectors may be made of."""
+
+Block = tuple[np.ndarray, Any]
+"""Raw vectors (m, width) in their stored precision, and what else belongs to these rows."""
+
+
+class StoredVectors(Protocol):
+    """Raw vectors in a file, read in blocks from the first row to the last."""
+
+    path: Path
+    """Where they are stored."""
+    rows: int
+    """How many vectors there are."""
+    width: int
+    """Numbers in each."""
+    dtype: np.dtype
+    """Of each number, one of :data:`PRECISIONS`."""
+    ending: str
+    """How a file of this kind ends, such as ``.npy``."""
+    said: Mapping[str, str]
+    """What the file says of itself, such as ``head_hash``; empty where it says nothing."""
+
+    def blocks(self) -> Iterator[Block]:
+        """Return the vectors, block by block in their order."""
+
+    def write(
+        self, out: Path, width: int, said: Mapping[str, str], blocks: Iterator[Block]
+    ) -> None:
+        """Write blocks of filtered vectors to a file of this kind, whole or not at all.
+
+        Args:
+            out: the file.
+            width: numbers in each filtered vector.
+            said: what is noted in the file, where it has room for notes.
+            blocks: filtered vectors with what else belongs to their rows.
+        """
+
+
+def rows_at_once(width: int) -> int:
+    """Rows of a block.
+
+    >>> rows_at_once(576)
+    14563
+    """
+    return max(1, BLOCK_BYTES // (4 * width))
+
+
+def kept_precision(dtype: np.dtype) -> np.dtype:
+    """Return the precision of filtered vectors: that of the raw ones, float32 for int8.
+
+    Bytes come in this machine's order.
+
+    >>> kept_precision(np.dtype("float16")), kept_precision(np.dtype("int8"))
+    (dtype('float16'), dtype('float32'))
+    """
+    return np.dtype("float32") if dtype == np.int8 else dtype.newbyteorder("=")
+
+
+def check_finite(path: Path, block: np.ndarray, first: int) -> None:
+    """Refuse vectors that hold NaN or infinite numbers.
+
+    Args:
+        path: where they are stored.
+        block: (m, width) vectors.
+        first: the row of the first of them.
+
+    Raises:
+        InputError: such a vector, named by its row.
+    """
+    if block.dtype == np.int8 or np.isfinite(block.sum(dtype=np.float64)):
+        return
+    bad = np.flatnonzero(~np.isfinite(block).all(axis=1))
+    if len(bad):
+        raise InputError(
+            f"{path}: row {first + int(bad[0]):,} holds NaN or infinite numbers; take that "
+            "vector out, or embed its text again"
+        )
