@@ -10,6 +10,7 @@ from embfilter_viz.cli.comparing import pair
 from embfilter_viz.cli.embedding import embed, geometry, lens
 from embfilter_viz.cli.explorer import app
 from embfilter_viz.cli.exporting import export
+from embfilter_viz.cli.filling import fill_command
 from embfilter_viz.cli.heads import directions, models, spectroscopy, spectrum
 from embfilter_viz.cli.languages import languages_command
 from embfilter_viz.cli.ranking import leaderboard_command
@@ -61,6 +62,7 @@ def cli() -> None:
       embfilter-viz replicate smollm2-135m --tasks STSBenchmark,SciFact
       embfilter-viz export smollm2-135m --tau 2 --format filter -o window.safetensors
       embfilter-viz apply window.safetensors raw.npy -o filtered.npy
+      embfilter-viz fill window.safetensors duckdb:books.duckdb#items.raw
       embfilter-viz app
 
     Each command has --help, and --json for programs; in JSON, null stands for a number that is
@@ -89,6 +91,7 @@ for command in (
     languages_command,
     export,
     apply_command,
+    fill_command,
     app,
 ):
     cli.add_command(command)

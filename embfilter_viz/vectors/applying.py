@@ -13,16 +13,13 @@ from embfilter_viz.export.filter_file import SavedFilter, SavedMap
 from embfilter_viz.model import Model
 from embfilter_viz.system.progress import Progress, silent
 from embfilter_viz.vectors.arrow import ArrowVectors
+from embfilter_viz.vectors.filtering import OF_LENGTH_ONE, Filtering
 from embfilter_viz.vectors.opening import ENDINGS
-from embfilter_viz.vectors.stored import Block, StoredVectors, check_finite, kept_precision
+from embfilter_viz.vectors.stored import Block, StoredVectors, check_finite
 from embfilter_viz.wording import counted
 
 __all__ = ["Applied", "apply_filter", "check_texts"]
 
-_LOOKED_AT = 1000
-"""Vectors looked at to tell whether they are of length 1."""
-_LENGTH_ONE = 2e-3
-"""How far from 1 a length may be: float16 rounds each number by up to 5e-4 of it."""
 _SAMPLE = 8
 """Texts embedded anew to see whether stored vectors are theirs."""
 _SAME = 0.99
@@ -56,10 +53,7 @@ class Applied:
             f"numbers ({self.dtype}) in {self.output}. {self.checked}."
         )
         if self.normalised:
-            said += (
-                " They have length 1. The filter is linear, so cosines of filtered vectors are the "
-                "same as without it; filtered vectors are shorter than 1."
-            )
+            said += f" {OF_LENGTH_ONE}"
         return said
 
     def to_json(self) -> dict[str, Any]:
@@ -94,35 +88,22 @@ def apply_filter(
     """
     out = Path(out)
     check_place(vectors, out)
-    checked = _check_origin(filter, vectors)
-    normalised = _normalised(vectors)
-    matrix, offset = _map(filter)
-    if offset is not None and (normalised or vectors.dtype == np.int8):
-        why = "have length 1" if normalised else "are int8, whose scale is not known"
-        raise InputError(
-            f"{vectors.path}: these vectors {why}, and {filter.metadata['method']} adds an offset "
-            "that holds for vectors as the model gave them; store those, or take a window"
-        )
-    sums = np.dtype(np.float64 if vectors.dtype.itemsize == 8 else np.float32)
-    A = np.ascontiguousarray(matrix, dtype=sums)
-    b = None if offset is None else offset.astype(sums)
-    dtype = kept_precision(vectors.dtype)
+    first, _ = next(vectors.blocks(), (np.empty((0, vectors.width)), None))
+    by = Filtering(filter, str(vectors.path), vectors.width, vectors.dtype, vectors.said, first)
     written = 0
 
     def filtered() -> Iterator[Block]:
         nonlocal written
         for block, more in vectors.blocks():
             check_finite(vectors.path, block, written)
-            made = block.astype(sums, copy=False) @ A
-            if b is not None:
-                made += b
-            yield made.astype(dtype, copy=False), more
+            yield by(block), more
             written += len(block)
             progress("Filtering", written, vectors.rows, "vectors")
 
     said = {**filter.metadata, "filtered": "true"}
-    vectors.write(out, A.shape[1], said, filtered())
-    return Applied(str(out), written, vectors.width, A.shape[1], dtype.name, normalised, checked)
+    vectors.write(out, by.dimensions, said, filtered())
+    return Applied(str(out), written, vectors.width, by.dimensions, by.dtype.name,
+                   by.normalised, by.checked)  # fmt: skip
 
 
 def check_place(vectors: StoredVectors, out: Path) -> None:
@@ -199,43 +180,3 @@ def sample_of(vectors: StoredVectors, column: str | None, lines: list[str] | Non
     if not texts:
         raise InputError(f"{vectors.path}: no text to embed anew; leave the check out")
     return texts, rows
-
-
-def _map(filter: SavedFilter | SavedMap) -> tuple[np.ndarray, np.ndarray | None]:
-    if isinstance(filter, SavedFilter):
-        return filter.V_window, None
-    return filter.map.matrix, None if filter.map.is_linear else filter.map.offset
-
-
-def _check_origin(filter: SavedFilter | SavedMap, vectors: StoredVectors) -> str:
-    """Hold width and origin against the filter; what could be checked, in words."""
-    matrix, _ = _map(filter)
-    made_for = filter.metadata["checkpoint"]
-    if len(matrix) != vectors.width:
-        raise InputError(
-            f"{vectors.path}: vectors of {vectors.width} numbers, and the filter takes "
-            f"{len(matrix)}, those of {made_for}; embed with that model, or export a filter of "
-            "the one that made them"
-        )
-    if vectors.said.get("filtered") == "true":
-        raise InputError(
-            f"{vectors.path}: these vectors were filtered before ({vectors.said.get('removes')}); "
-            "give the raw ones"
-        )
-    theirs = vectors.said.get("head_hash")
-    if theirs is None:
-        return "Only their width was checked: the file does not say which model made them"
-    if theirs != filter.metadata["head_hash"]:
-        raise InputError(
-            f"{vectors.path}: made by {vectors.said.get('checkpoint', 'another model')} (head "
-            f"{theirs[:12]}…), and the filter is of {made_for}; their directions differ"
-        )
-    return f"Their file says that {made_for} made them"
-
-
-def _normalised(vectors: StoredVectors) -> bool:
-    if vectors.dtype == np.int8:
-        return False
-    block, _ = next(vectors.blocks(), (np.empty((0, vectors.width)), None))
-    lengths = np.linalg.norm(block[:_LOOKED_AT].astype(np.float64), axis=1)
-    return bool(len(lengths)) and bool((np.abs(lengths - 1) < _LENGTH_ONE).all())

@@ -1,7 +1,8 @@
 """Vectors in a column of a Parquet or Arrow file; all other columns are kept."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from embfilter_viz.wording import listed
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["NOTE", "ArrowVectors"]
+__all__ = ["NOTE", "ArrowVectors", "lists_of", "rows_of"]
 
 NOTE = b"embfilter-viz"
 """The key of what we note in a file's metadata."""
@@ -98,22 +99,13 @@ class ArrowVectors:
         for batch in self._file.batches(rows_at_once(self.width)):
             column = batch.column(self._column)
             held = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
-            lengths = column.value_lengths().drop_null().to_numpy(zero_copy_only=False)
-            wrong = np.flatnonzero(lengths != self.width)
-            if len(wrong):
-                raise InputError(
-                    f"{self.path}: row {first + int(held[wrong[0]]):,} has a vector of "
-                    f"{lengths[wrong[0]]} numbers and others have {self.width}; all must have "
-                    "the same length"
-                )
-            numbers = column.drop_null().flatten()
-            if numbers.null_count:
-                raise InputError(
-                    f"{self.path}: column {self._column!r} has vectors with missing numbers; take "
-                    "them out, or embed their texts again"
-                )
-            flat = numbers.to_numpy(zero_copy_only=False)
-            yield flat.reshape(-1, self.width), (batch, held)
+            rows = rows_of(
+                f"{self.path}: column {self._column!r}",
+                column.drop_null(),
+                self.width,
+                partial(_numbered, first, held),
+            )
+            yield rows, (batch, held)
             first += len(batch)
 
     def write(
@@ -136,12 +128,46 @@ class ArrowVectors:
         schema = self._file.schema.set(place, field).with_metadata(notes)
         with written_whole(out) as file, self._file.writer(file, schema) as writer:
             for block, (batch, held) in blocks:
-                column = _lists(block, held, len(batch), field.type)
+                column = lists_of(block, held, len(batch), field.type)
                 columns = [*batch.columns[:place], column, *batch.columns[place + 1 :]]
                 writer.write_batch(pa.record_batch(columns, schema=schema))
 
 
-def _lists(block: np.ndarray, held: np.ndarray, rows: int, kind: "pa.DataType") -> "pa.Array":
+def rows_of(where: str, column: "pa.Array", width: int, row: Callable[[int], str]) -> np.ndarray:
+    """Vectors of a column in which every row has one.
+
+    Args:
+        where: the column, for an error.
+        column: (m,) lists of numbers.
+        width: numbers in each.
+        row: names one of the rows, for an error.
+
+    Returns:
+        (m, width) in the column's precision.
+
+    Raises:
+        InputError: a vector of another length, or with a missing number.
+    """
+    lengths = column.value_lengths().to_numpy(zero_copy_only=False)
+    wrong = np.flatnonzero(lengths != width)
+    if len(wrong):
+        raise InputError(
+            f"{where}: {row(int(wrong[0]))} has a vector of {lengths[wrong[0]]} numbers and "
+            f"others have {width}; all must have the same length"
+        )
+    numbers = column.flatten()
+    if numbers.null_count:
+        raise InputError(
+            f"{where} has vectors with missing numbers; take them out, or embed their texts again"
+        )
+    return numbers.to_numpy(zero_copy_only=False).reshape(-1, width)
+
+
+def _numbered(first: int, held: np.ndarray, i: int) -> str:
+    return f"row {first + int(held[i]):,}"
+
+
+def lists_of(block: np.ndarray, held: np.ndarray, rows: int, kind: "pa.DataType") -> "pa.Array":
     """Vectors in their rows, with nothing where a row has none.
 
     Args:

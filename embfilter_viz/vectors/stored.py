@@ -8,7 +8,15 @@ import numpy as np
 
 from embfilter_viz.errors import InputError
 
-__all__ = ["PRECISIONS", "Block", "StoredVectors", "check_finite", "kept_precision", "rows_at_once"]
+__all__ = [
+    "PRECISIONS",
+    "Block",
+    "StoredVectors",
+    "check_finite",
+    "first_not_finite",
+    "kept_precision",
+    "rows_at_once",
+]
 
 BLOCK_BYTES = 32 << 20
 """Bytes of a block of raw vectors in float32: some blocks at once stay far below a gigabyte."""
@@ -83,11 +91,21 @@ def check_finite(path: Path, block: np.ndarray, first: int) -> None:
     Raises:
         InputError: such a vector, named by its row.
     """
-    if block.dtype == np.int8 or np.isfinite(block.sum(dtype=np.float64)):
-        return
-    bad = np.flatnonzero(~np.isfinite(block).all(axis=1))
-    if len(bad):
+    bad = first_not_finite(block)
+    if bad is not None:
         raise InputError(
-            f"{path}: row {first + int(bad[0]):,} holds NaN or infinite numbers; take that "
+            f"{path}: row {first + bad:,} holds NaN or infinite numbers; take that "
             "vector out, or embed its text again"
         )
+
+
+def first_not_finite(block: np.ndarray) -> int | None:
+    """Return the first row that holds NaN or infinite numbers, None where all are finite.
+
+    >>> first_not_finite(np.array([[1.0, 2.0], [np.nan, 2.0]])), first_not_finite(np.ones((2, 2)))
+    (1, None)
+    """
+    if block.dtype == np.int8 or np.isfinite(block.sum(dtype=np.float64)):
+        return None
+    bad = np.flatnonzero(~np.isfinite(block).all(axis=1))
+    return int(bad[0]) if len(bad) else None

@@ -249,7 +249,7 @@ def test_vectors_of_another_model_are_refused_where_the_file_says_so(
         vectors = open_vectors(tmp_path / "raw.parquet")
         if fits:
             found = apply_filter(loaded, vectors, tmp_path / "out.parquet")
-            assert "Their file says that" in found.checked
+            assert "A note beside them says that" in found.checked
             continue
         with pytest.raises(InputError, match="made by other/model"):
             apply_filter(loaded, vectors, tmp_path / "out.parquet")

@@ -1,0 +1,318 @@
+"""Raw vectors in databases filtered beside themselves: against NumPy, killed, and refused."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from embfilter_viz.analyses.calibration import Calibration
+from embfilter_viz.cli import main
+from embfilter_viz.errors import Cancelled, InputError
+from embfilter_viz.export.filter_file import load_filter, save_filter
+from embfilter_viz.export.refinement import refinement
+from embfilter_viz.model import Model
+from embfilter_viz.spectral.windows import Window
+from embfilter_viz.vectors import fill_database, open_database, stored
+
+N, D, K = 400, 32, 16
+E = np.random.default_rng(0).standard_normal((N, D)).astype(np.float32)
+EMPTY = (0, 69, 70, 71, N - 1)
+HELD = [i for i in range(N) if i not in EMPTY]
+RAW = [None if i in EMPTY else row for i, row in enumerate(E)]
+
+Vectors = dict[int, np.ndarray | None]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A database of :data:`RAW`, made and read by its own client and not by us."""
+
+    modules: tuple[str, ...]
+    make: Callable[[Path, list[Any]], str]
+    """Writes vectors with their ids, and a text each; gives the address."""
+    raw: Callable[[Path], Any]
+    """All that is in the raw table, to see that it stays."""
+    read: Callable[[Path], Vectors]
+    """The filtered vectors by id."""
+    search: Callable[[Path, np.ndarray], list[int]]
+    """The ids of the ten nearest filtered vectors by cosine, as the database finds them."""
+    keeps_empty: bool = True
+    """Whether rows without a vector are rows of what was written."""
+
+
+def as_rows(found: list[tuple[int, Any]]) -> Vectors:
+    return {i: None if one is None else np.asarray(one, np.float32) for i, one in found}
+
+
+class Duck:
+    @staticmethod
+    def db(folder: Path) -> Any:
+        import duckdb
+
+        return duckdb.connect(str(folder / "books.duckdb"))
+
+    @classmethod
+    def make(cls, folder: Path, rows: list[Any]) -> str:
+        table = pa.table({"id": range(len(rows)), "text": [f"t{i}" for i in range(len(rows))],
+                          "raw": pa.array(rows, type=pa.list_(pa.float32(), D))})  # fmt: skip
+        with cls.db(folder) as db:
+            db.execute("CREATE TABLE items (id INTEGER PRIMARY KEY, text TEXT, raw FLOAT[32])")
+            db.register("rows", table)
+            db.execute("INSERT INTO items SELECT * FROM rows")
+        return f"duckdb:{folder / 'books.duckdb'}#items.raw"
+
+    @classmethod
+    def raw(cls, folder: Path) -> Any:
+        with cls.db(folder) as db:
+            return db.execute("SELECT id, text, raw FROM items ORDER BY id").fetchall()
+
+    @classmethod
+    def read(cls, folder: Path) -> Vectors:
+        with cls.db(folder) as db:
+            return as_rows(db.execute("SELECT id, raw_filtered FROM items").fetchall())
+
+    @classmethod
+    def search(cls, folder: Path, query: np.ndarray) -> list[int]:
+        with cls.db(folder) as db:
+            found = db.execute(
+                f"SELECT id FROM items ORDER BY array_cosine_distance(raw_filtered, ?::FLOAT[{K}])"
+                " LIMIT 10", [query.tolist()],
+            ).fetchall()  # fmt: skip
+        return [i for (i,) in found]
+
+
+def stage_of(modules: tuple[str, ...], made: Any, **more: Any) -> Stage:
+    return Stage(modules, made.make, made.raw, made.read, made.search, **more)
+
+
+STAGES = {
+    "duckdb": stage_of(("duckdb",), Duck),
+}
+
+
+@pytest.fixture(params=STAGES)
+def stage(request: pytest.FixtureRequest) -> Stage:
+    found = STAGES[request.param]
+    for module in found.modules:
+        pytest.importorskip(module, reason=f"the client of {request.param} is not installed")
+    return found
+
+
+@pytest.fixture
+def window(tiny_model: Model, tmp_path: Path) -> Path:
+    """A filter of the tiny model that keeps 8:24."""
+    save_filter(tmp_path / "window.safetensors", tiny_model, Window(8, 24, D))
+    return tmp_path / "window.safetensors"
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of 70 rows: some of them, the last one short."""
+    monkeypatch.setattr(stored, "BLOCK_BYTES", 70 * 4 * D)
+
+
+def filled(window: Path, address: str, **more: Any) -> Any:
+    database = open_database(address)
+    try:
+        return fill_database(load_filter(window), database, **more)
+    finally:
+        database.close()
+
+
+def by_hand(window: Path, rows: np.ndarray = E) -> np.ndarray:
+    """The definition, in float64."""
+    return rows.astype(np.float64) @ load_filter(window).V_window.astype(np.float64)
+
+
+def is_all_there(found: Vectors, window: Path, stage: Stage) -> None:
+    """Every vector once, as by hand up to its length, and none where there was none."""
+    held = {i: one for i, one in found.items() if one is not None}
+    assert sorted(held) == HELD
+    assert sorted(found) == (list(range(N)) if stage.keeps_empty else HELD)
+    made = np.stack([held[i] for i in HELD])
+    np.testing.assert_allclose(made, by_hand(window)[HELD], atol=1e-5)
+
+
+def test_filtered_vectors_stand_beside_and_search_as_in_numpy(
+    stage: Stage, window: Path, tmp_path: Path
+) -> None:
+    address = stage.make(tmp_path, RAW)
+    before = stage.raw(tmp_path)
+    told: list[float] = []
+    found = filled(window, address, progress=lambda what, done, total, unit: told.append(done))
+    assert (found.rows, found.before, found.width, found.dimensions) == (len(HELD), 0, D, K)
+    assert (told[0], told[-1]) == (0, len(HELD))
+    assert len(told) > 5
+    assert stage.raw(tmp_path) == before
+    is_all_there(stage.read(tmp_path), window, stage)
+    filtered = by_hand(window)
+    unit = filtered / np.linalg.norm(filtered, axis=1, keepdims=True)
+    for i in (5, 200):
+        order = [int(j) for j in np.argsort(-(unit @ unit[i])) if j in HELD]
+        assert stage.search(tmp_path, filtered[i].astype(np.float32)) == order[:10]
+
+
+def test_a_second_run_finds_nothing_to_do_and_a_cancelled_one_goes_on(
+    stage: Stage, window: Path, tmp_path: Path
+) -> None:
+    address = stage.make(tmp_path, RAW)
+
+    def stop(what: str, done: float, total: float, unit: str) -> None:
+        if done > 150:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        filled(window, address, progress=stop)
+    found = filled(window, address)
+    assert 150 < found.before < len(HELD)
+    assert found.before + found.rows == len(HELD)
+    is_all_there(stage.read(tmp_path), window, stage)
+    again = filled(window, address)
+    assert (again.before, again.rows) == (len(HELD), 0)
+    is_all_there(stage.read(tmp_path), window, stage)
+
+
+SLOW = """
+import sys, time
+from embfilter_viz.export.filter_file import load_filter
+from embfilter_viz.vectors import fill_database, open_database, stored
+stored.BLOCK_BYTES = 20 * 4 * 32
+def slow(what, done, total, unit):
+    print(done, flush=True)
+    time.sleep(0.01)
+fill_database(load_filter(sys.argv[1]), open_database(sys.argv[2]), progress=slow)
+"""
+
+
+def test_after_a_kill_the_next_run_finishes(stage: Stage, window: Path, tmp_path: Path) -> None:
+    address = stage.make(tmp_path, RAW)
+    before = stage.raw(tmp_path)
+    killed = subprocess.Popen(
+        [sys.executable, "-c", SLOW, str(window), address], stdout=subprocess.PIPE
+    )
+    assert killed.stdout is not None
+    for _ in range(4):
+        killed.stdout.readline()
+    time.sleep(0.015)  # into the next block
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert killed.returncode == -signal.SIGKILL
+    found = filled(window, address)
+    assert 0 < found.before < len(HELD)
+    is_all_there(stage.read(tmp_path), window, stage)
+    assert stage.raw(tmp_path) == before
+
+
+def test_what_does_not_fit_is_refused_in_one_line(
+    stage: Stage, window: Path, tiny_model: Model, tmp_path: Path
+) -> None:
+    address = stage.make(tmp_path, [E[0], np.where(np.arange(D) == 3, np.nan, E[1])])
+    with pytest.raises(InputError, match="holds NaN or infinite numbers"):
+        filled(window, address)
+    save_filter(tmp_path / "other.safetensors", tiny_model, Window(4, 28, D))
+    with pytest.raises(InputError, match=r"holds vectors of another filter .*; name another with"):
+        filled(tmp_path / "other.safetensors", address)
+    database = open_database(address)
+    narrow = load_filter(window)
+    narrow.V_window = narrow.V_window[:20]  # type: ignore[union-attr]
+    with pytest.raises(InputError, match="vectors of 32 numbers, and the filter takes 20"):
+        fill_database(narrow, database)
+    database.close()
+    wrong = address.replace("items", "absent")
+    with pytest.raises(InputError, match="there is no such"):
+        open_database(wrong)
+
+
+def test_a_method_with_an_offset_refuses_vectors_of_length_one(
+    tiny_model: Model, tmp_path: Path
+) -> None:
+    pytest.importorskip("duckdb", reason="the client of duckdb is not installed")
+    texts = tuple(f"the cat {i} sat on {i * i} mats" for i in range(60))
+    taken = refinement(tiny_model, "window+mean-subtraction", Window(8, 24, D), prompt="mean",
+                       calibration=Calibration(texts, "ours"))  # fmt: skip
+    save_filter(tmp_path / "m.safetensors", tiny_model, taken, prompt="mean")
+    address = Duck.make(tmp_path, list(E / np.linalg.norm(E, axis=1, keepdims=True)))
+    with pytest.raises(InputError, match="have length 1, and window\\+mean-subtraction adds an"):
+        filled(tmp_path / "m.safetensors", address)
+    assert "raw_filtered" not in str(Duck.db(tmp_path).execute("DESCRIBE items").fetchall())
+
+
+def test_duckdb_takes_lists_keeps_precision_and_refuses_the_rest(
+    window: Path, tmp_path: Path
+) -> None:
+    duckdb = pytest.importorskip("duckdb", reason="the client of duckdb is not installed")
+    Duck.make(tmp_path, RAW)
+    place = f"duckdb:{tmp_path / 'books.duckdb'}"
+    with Duck.db(tmp_path) as db:
+        db.execute("CREATE SCHEMA s")
+        db.execute('CREATE TABLE s."a b" AS SELECT id, raw::DOUBLE[] AS v FROM items')
+        db.execute("CREATE TABLE none (v FLOAT[32], raw_filtered FLOAT[16])")
+        db.execute("CREATE TABLE two AS SELECT [1.0::FLOAT, 2] AS v UNION ALL SELECT [1.0::FLOAT]")
+        db.execute("CREATE TABLE taken AS SELECT raw, 'mine' AS raw_filtered FROM items")
+    found = filled(window, f"{place}#s.a b.v", to='it"s')
+    assert (found.dtype, found.rows, found.to) == ("float64", len(HELD), 'it"s')
+    with Duck.db(tmp_path) as db:
+        made = as_rows(db.execute('SELECT id, "it""s" FROM s."a b"').fetchall())
+    is_all_there(made, window, STAGES["duckdb"])
+    with pytest.raises(InputError, match="were filtered before"):
+        filled(window, f'{place}#s.a b.it"s')
+    for within, rule in {
+        "items.text": "holds VARCHAR, not lists of FLOAT, DOUBLE, TINYINT",
+        "items.v": "no column 'v'; it has 'id', 'text' and 'raw'",
+        "none.v": "no vector at all",
+        "taken.raw": "'raw_filtered' is there already and was not made by embfilter-viz",
+    }.items():
+        with pytest.raises(InputError, match=rule):
+            filled(window, f"{place}#{within}")
+    with duckdb.connect(str(tmp_path / "books.duckdb")) as db:
+        assert db.execute("SELECT count(*) FROM taken WHERE raw_filtered = 'mine'").fetchall()
+    (tmp_path / "not.duckdb").write_bytes(b"hello" * 1000)
+    with pytest.raises(InputError, match="the database says: "):
+        open_database(f"duckdb:{tmp_path / 'not.duckdb'}#a.b")
+
+
+def test_addresses_and_clients_that_are_missing_are_one_line(
+    window: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    (tmp_path / "x.duckdb").touch()
+    place = f"duckdb:{tmp_path / 'x.duckdb'}"
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    for said, rule in {
+        "books.duckdb": "is no kind of database; an address is like duckdb:books.duckdb#items.raw",
+        "duckdb:absent.duckdb#a.b": "no such file",
+        f"{place}#a": "the address needs what stands before and after '#' (such as items.raw)",
+        f"{place}#a.b": "its client is not installed; pip install 'embfilter-viz[duckdb]'",
+    }.items():
+        with pytest.raises(SystemExit) as left:
+            main(["fill", str(window), said])
+        assert left.value.code == 2
+        error = capsys.readouterr().err
+        assert rule in error
+        assert error.count("\n") == 1
+    with pytest.raises(InputError, match="--id id: only PostgreSQL needs it"):
+        open_database(f"{place}#a.b", "id")
+
+
+def test_the_command_says_what_it_wrote(
+    window: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("duckdb", reason="the client of duckdb is not installed")
+    address = Duck.make(tmp_path, RAW)
+    with pytest.raises(SystemExit) as left:
+        main(["fill", str(window), address, "--to", "small", "--json"])
+    assert left.value.code == 0
+    record = json.loads(capsys.readouterr().out)
+    assert (record["rows"], record["to"], record["before"]) == (len(HELD), "small", 0)
+    assert record["sentence"].startswith(
+        f"duckdb items.raw: {len(HELD)} vectors of 32 numbers are filtered to 16 numbers"
+    )
