@@ -33,9 +33,10 @@ def propose_window(
 ) -> Proposal:
     """Propose a window from unlabelled texts, or from the checkpoint where there are none.
 
-    Without texts its head, its tokenizer and word frequencies are used; no text is encoded.
-    They also decide where the texts do not: where they are too few, or where windows seem
-    to agree more with soft whitening than raw embeddings, but not surely. The proposal says so.
+    Without texts its head, its tokenizer and word frequencies are used; no text is encoded. With
+    texts what is proposed lies between their window and that one, see
+    :func:`~embfilter_viz.evaluation.propose.propose_from_texts`. The checkpoint decides alone where
+    the texts do not: where they are too few, or show nothing beyond chance. The proposal says so.
 
     Args:
         model: the opened model.
@@ -63,7 +64,7 @@ def propose_window(
 def _proposed(
     model: Model, distinct: list[str], prompt: str, languages: Languages, progress: Progress
 ) -> Proposal:
-    """Return the proposal by texts, or by the checkpoint where they do not decide.
+    """Return the proposal by texts and checkpoint, or by the checkpoint where texts do not decide.
 
     Args:
         model: the opened model.
@@ -76,27 +77,29 @@ def _proposed(
         the proposal.
     """
     before, undecided = "", None
+    alone = _from_head(model, languages, progress)
     if len(distinct) >= FEWEST_TEXTS:
         embeddings = model.encode(distinct, prompt, progress=progress)
         spectrum = model.spectrum_of_head(progress=progress)
         progress("Comparing windows", 0, 0, "")
-        of_texts = propose_from_texts(embeddings, spectrum)
+        prior = alone.window if alone.worth else None
+        of_texts = propose_from_texts(embeddings, spectrum, prior=prior)
         if not of_texts.undecided:
-            return of_texts
+            return replace(of_texts, language=None if prior is None else languages.name)
         before, undecided = f"{of_texts.why}; ", of_texts
     elif distinct:
         before = (
             f"distinct texts given: {len(distinct)}, fewer than the {FEWEST_TEXTS} "
             "that a choice by texts needs, so they were not used; "
         )
+    return replace(alone, why=f"{before}{alone.why}", undecided_texts=undecided)
+
+
+def _from_head(model: Model, languages: Languages, progress: Progress) -> Proposal:
+    """Return the proposal by the checkpoint and word frequencies alone."""
     frequencies = model.frequencies("wordfreq", language=languages.name, progress=progress)
     average = model.average_token(frequencies, GAUGE, progress=progress)
     rows = token_rows(model.unembedding.W_U, frequencies.most(FREQUENT_TOKENS), GAUGE)
     shifts = logit_shifts(model.spectrum.V, rows, average.h)
-    proposal = propose_from_head(shifts, f"{languages.frequencies} (wordfreq)")
-    return replace(
-        proposal,
-        why=f"{before}{proposal.why}",
-        language=languages.name,
-        undecided_texts=undecided,
-    )
+    found = propose_from_head(shifts, f"{languages.frequencies} (wordfreq)")
+    return replace(found, language=languages.name)

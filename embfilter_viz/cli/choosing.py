@@ -234,12 +234,13 @@ def propose(model: str, texts: str | None, prompt: str, as_json: bool) -> None:
 
     TEXTS.txt may be "demo", or "demo-hi", "demo-id", "demo-ru" or "demo-zh": our demo texts.
 
-    From 50 texts or more, the proposal is the middle of the windows whose cosines order pairs of
-    texts most like soft whitening does. From the checkpoint and word frequencies (wordfreq; English
-    unless --language says else), it is the longest run of directions that move the logits of
-    frequent tokens at most three times as much as the median direction; this run also decides where
-    texts do not. Both proposals are for comparing texts by cosine: a classifier that is trained on
-    embeddings can get worse with a window.
+    From the checkpoint and word frequencies (wordfreq; English unless --language says else), the
+    proposal is the longest run of directions that move the logits of frequent tokens at most three
+    times as much as the median direction. 50 texts or more move it towards the middle of the
+    windows whose cosines order pairs of texts most like soft whitening does: n texts weigh
+    n / (n + 50). Where the texts show nothing beyond chance, the checkpoint decides alone. A
+    proposal is for comparing texts by cosine: a classifier that is trained on embeddings can get
+    worse with a window.
     """
     from embfilter_viz.analyses.propose import propose_window
     from embfilter_viz.cli.tables import paragraph

@@ -3,8 +3,11 @@
 From texts: soft whitening damps the directions that vary most among the texts and lets the others
 speak; it needs the texts again wherever it is used, so it is no filter to deploy, but it tells
 similar texts apart better than raw cosines do (Su et al. 2021, "Whitening Sentence
-Representations", here shrunk towards the identity as in Ledoit and Wolf 2004). The window proposed
-is the middle of those whose plain cosines order pairs of texts most like soft whitening does.
+Representations", here shrunk towards the identity as in Ledoit and Wolf 2004). The texts' window
+is the middle of those whose plain cosines order pairs of texts most like soft whitening does. Few
+texts say little, so what is proposed lies between it and the window from the head, and the nearer
+to it the more texts there are. The texts decide where the order gains beyond the uncertainty, or
+where the window leaves less of what all pairs of texts share than random directions do.
 
 From the head: the longest run of directions whose logit shift Δπ stays near that of the bulk. Which
 tokens are frequent is known from word frequencies; no text is read.
@@ -32,6 +35,7 @@ __all__ = [
     "FEWEST_TEXTS",
     "Curve",
     "Proposal",
+    "Shared",
     "propose_from_head",
     "propose_from_texts",
     "windows_tried",
@@ -48,6 +52,10 @@ MOST_TEXTS = 1_500
 
 _PAIRS = 4_000
 _RESAMPLES = 200
+_ORDERS = 100
+"""Random orders of the directions that the proposed window is compared with."""
+_SHARED_BY = 400
+"""Texts that what all of them share is found from."""
 
 _RIDGE = 0.3
 """What soft whitening adds to every variance, in units of their mean. Chosen on STS-B's training
@@ -84,6 +92,24 @@ class Curve:
         self.values.setflags(write=False)
 
 
+@dataclass(frozen=True)
+class Shared:
+    """The mean cosine over all pairs of texts: what a cosine says of any two of them."""
+
+    raw: float
+    """Scalar, -1 to 1: of raw embeddings."""
+    window: float
+    """Scalar, -1 to 1: in the window."""
+    random: float
+    """Scalar, -1 to 1: of windows of the same width the lowest; 97.5 % of random orders of the
+    directions exceed it."""
+
+    @property
+    def less(self) -> bool:
+        """Tell whether the window leaves less of it than raw embeddings and than chance."""
+        return self.window < min(self.raw, self.random)
+
+
 @dataclass(frozen=True, eq=False)
 class Proposal:
     """A window, and what speaks for it."""
@@ -107,6 +133,8 @@ class Proposal:
     """Texts it was proposed from; 0 for the checkpoint and its word frequencies."""
     gain: Interval | None = None
     """From texts: agreement of the window less that of raw embeddings, 95 % over texts."""
+    shared: "Shared | None" = None
+    """From texts: what all pairs share, raw and in the window."""
     figures: Mapping[str, float] = field(default_factory=dict)
     """The other numbers that ``why`` speaks of, by name."""
     language: str | None = None
@@ -116,8 +144,8 @@ class Proposal:
 
     @property
     def undecided(self) -> bool:
-        """Tell whether texts seem to speak for dropping something, but within the uncertainty."""
-        return not self.worth and self.gain is not None and self.gain.value > 0
+        """Tell whether texts may speak for dropping something, but within the uncertainty."""
+        return not self.worth and self.gain is not None and self.gain.high > 0
 
     def to_json(self) -> dict[str, Any]:
         """The proposal under its names on the command line."""
@@ -132,6 +160,7 @@ class Proposal:
             "n_texts": self.n_texts,
             "language": self.language,
             "gain": None if self.gain is None else asdict(self.gain),
+            "shared": None if self.shared is None else asdict(self.shared),
             "figures": dict(self.figures),
             "undecided_texts": None
             if self.undecided_texts is None
@@ -212,18 +241,25 @@ def propose_from_head(shifts: np.ndarray, frequencies: str = FREQUENCIES) -> Pro
     )
 
 
-def propose_from_texts(embeddings: np.ndarray, spectrum: Spectrum) -> Proposal:
+def propose_from_texts(
+    embeddings: np.ndarray, spectrum: Spectrum, *, prior: Window | None = None
+) -> Proposal:
     """The middle of the windows whose cosines order pairs of texts most like soft whitening does.
 
     With centred rows C of n texts, S = CᵀC/n and s̄ its mean eigenvalue, soft whitening gives two
     texts the similarity cos under (S + 0.3 s̄ I)⁻¹. Of some 750 windows those count whose
     cosines have a Spearman correlation with it, over 4,000 random pairs, that gains at least 80 %
-    of the largest gain over raw embeddings; the mean of their ends is proposed. Where it gains
-    nothing over raw embeddings beyond the uncertainty over texts, all directions are kept.
+    of the largest gain over raw embeddings; the mean of their ends is the texts' window. With a
+    prior window the ends proposed are (n · the texts' + 50 · the prior's) / (n + 50).
+
+    It is worth it where that correlation gains beyond the uncertainty over texts, or where the
+    mean cosine of pairs is lower than of raw embeddings and than in any window of its width in
+    97.5 % of random orders of the directions (:class:`Shared`). Elsewhere all directions are kept.
 
     Args:
         embeddings: (n, d_model) raw embeddings of distinct texts; 1,500 of more are looked at.
         spectrum: of the same checkpoint's head.
+        prior: what is proposed without texts.
 
     Raises:
         InputError: fewer than 50 texts, embeddings of another width, not finite, or all equal.
@@ -261,10 +297,14 @@ def propose_from_texts(embeddings: np.ndarray, spectrum: Spectrum) -> Proposal:
     raw = float(tried[windows.index(whole)])
     near = tried >= raw + _NEAR_BEST * (tried.max() - raw)
     best = [window for window, one in zip(windows, near, strict=True) if one]
-    window = _middle(best) if tried.max() > raw else whole
+    of_texts = _middle(best) if tried.max() > raw else whole
+    window = of_texts
+    if prior is not None and of_texts != whole:
+        window = _between(of_texts, prior, len(R))
     gain = _gain(cosines_of_windows(R, first, second, [window, whole]), wanted, first, second,
                  len(R), rng)  # fmt: skip
-    worth = gain.low > 0
+    shared = _shared(R, window, rng)
+    worth = gain.low > 0 or shared.less
     if not worth:
         window = whole
     ends = sorted({end for one in windows for end in (one.l, one.r)} | {window.l, window.r})
@@ -286,19 +326,24 @@ def propose_from_texts(embeddings: np.ndarray, spectrum: Spectrum) -> Proposal:
     return Proposal(
         window,
         "texts",
-        _why(window, worth, len(R), len(best), len(windows), found, raw, gain),
+        _why(window, of_texts, prior, worth, len(R), len(best), len(windows), found, raw, gain,
+             shared),
         worth,
         "agreement with soft whitening, Spearman",
         curves,
         raw,
         len(R),
         gain,
-        {"n_near_best": len(best), "n_tried": len(windows), "raw": raw, "proposed": found},
-    )
+        shared,
+        {"n_near_best": len(best), "n_tried": len(windows), "raw": raw, "proposed": found}
+        | ({} if prior is None else {"weight_of_texts": _weight(len(R))}),
+    )  # fmt: skip
 
 
 def _why(
     window: Window,
+    of_texts: Window,
+    prior: Window | None,
     worth: bool,
     n: int,
     near: int,
@@ -306,24 +351,114 @@ def _why(
     found: float,
     raw: float,
     gain: Interval,
+    shared: Shared,
 ) -> str:
-    if not worth and gain.value > 0:
+    """Say the evidence in words.
+
+    Args:
+        window: what is proposed.
+        of_texts: what the texts alone would propose.
+        prior: what is proposed without texts.
+        worth: whether it is worth it.
+        n: how many texts.
+        near: how many windows are near the best.
+        tried: how many were tried.
+        found: the agreement of what is proposed.
+        raw: the agreement of raw embeddings.
+        gain: the difference, with its interval.
+        shared: the mean cosines.
+
+    Returns:
+        a sentence without its full stop.
+    """
+    if not worth and gain.high > 0:
         return (
-            f"pairs of your {n:,} texts do not decide: windows agree more with soft whitening of "
-            f"them than raw embeddings do ({fixed(raw, 2)}), but within the uncertainty (by "
-            f"{spanned(gain.low, gain.high, 2, sign=True)})"
+            f"pairs of your {n:,} texts do not decide: the agreement of windows with soft "
+            f"whitening of them differs from that of raw embeddings ({fixed(raw, 2)}) within the "
+            f"uncertainty (by {spanned(gain.low, gain.high, 2, sign=True)})"
         )
     if not worth:
         return (
             f"over pairs of your {n:,} texts no window's cosines agree more with soft whitening "
             f"of them than those of the raw embeddings do ({fixed(raw, 2)}): none is worth it"
         )
-    some = f"{window} is the middle of the {near:,} of {tried:,} windows that order"
-    one = f"of {tried:,} windows {window} is the one that orders"
-    return (
+    some = f"{of_texts} is the middle of the {near:,} of {tried:,} windows that order"
+    one = f"of {tried:,} windows {of_texts} is the one that orders"
+    said = (
         f"{some if near > 1 else one} pairs of your {n:,} texts most like soft whitening of them "
-        f"does: Spearman {fixed(found, 2)}, raw {fixed(raw, 2)}"
     )
+    said += "does"
+    if window != of_texts:
+        said += (
+            f"; the checkpoint and word frequencies propose {prior}; {window} lies between them, "
+            f"and your texts weigh {_weight(n):.0%} of it"
+        )
+    return (
+        f"{said}: Spearman {fixed(found, 2)}, raw {fixed(raw, 2)}; the mean cosine of pairs falls "
+        f"from {fixed(shared.raw, 2)} to {fixed(shared.window, 2)}"
+        + ("" if shared.less else ", no lower than in random directions")
+    )
+
+
+def _weight(n: int) -> float:
+    """Share of n texts in a window between theirs and the prior."""
+    return n / (n + FEWEST_TEXTS)
+
+
+def _between(of_texts: Window, prior: Window, n: int) -> Window:
+    """The window whose ends lie between two windows', nearer to the texts' the more there are.
+
+    >>> str(_between(Window(100, 400, 576), Window(20, 540, 576), 150))
+    '80:435'
+    """
+    share = _weight(n)
+    left, right = (
+        round(share * one + (1 - share) * other)
+        for one, other in ((of_texts.l, prior.l), (of_texts.r, prior.r))
+    )
+    return Window(left, right, of_texts.d)
+
+
+def _shared(R: np.ndarray, window: Window, rng: np.random.Generator) -> Shared:
+    """Find the mean cosines of raw embeddings, in a window, and with directions in random orders.
+
+    A window is chosen among many, so it is compared with the lowest of windows of its width, at
+    every 40th of the spectrum, each time the directions stand in another order.
+    """
+    n, d = R.shape
+    if n > _SHARED_BY:
+        R = R[np.sort(rng.choice(n, _SHARED_BY, replace=False))]
+    starts = np.unique(np.rint(np.linspace(0, d - window.k, _STEPS + 1)).astype(int))
+    places = np.arange(d)[:, None]
+    inside = (places >= starts) & (places < starts + window.k)  # (d, windows)
+    lowest = [
+        _mean_cosines(R, inside[rng.permutation(d)].astype(np.float64)).min()
+        for _ in range(_ORDERS)
+    ]
+    own = (np.arange(d) >= window.l) & (np.arange(d) < window.r)
+    raw, kept = _mean_cosines(R, np.stack([np.ones(d), own], axis=1))
+    return Shared(float(raw), float(kept), float(np.quantile(lowest, 0.025)))
+
+
+def _mean_cosines(R: np.ndarray, sets: np.ndarray) -> np.ndarray:
+    """The mean cosine over all pairs of rows, in several sets of directions.
+
+    It is (‖Σ u‖² − n) / (n (n − 1)) with unit rows u, one product for all sets.
+
+    Args:
+        R: (n, d) rows.
+        sets: (d, m) 1 for the directions that are in a set, 0 for others.
+
+    Returns:
+        (m,) float64.
+
+    >>> _mean_cosines(np.array([[1.0, 2], [1, -2]]), np.eye(2)).round(12).tolist()
+    [1.0, -1.0]
+    """
+    n = len(R)
+    lengths = np.sqrt(np.maximum(R**2 @ sets, np.finfo(np.float64).tiny))
+    sums = (R.T @ (1 / lengths)) * sets
+    return ((sums**2).sum(axis=0) - n) / (n * (n - 1))
 
 
 def _middle(windows: list[Window]) -> Window:

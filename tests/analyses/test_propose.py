@@ -13,6 +13,7 @@ from embfilter_viz.errors import InputError
 from embfilter_viz.evaluation import grids
 from embfilter_viz.evaluation.propose import propose_from_head, propose_from_texts
 from embfilter_viz.models.head.frequencies import TokenFrequencies
+from embfilter_viz.spectral.windows import Window
 from embfilter_viz.system.progress import Progress, silent
 from tests.analyses.hand_made import HandModel, frequencies_of
 
@@ -43,8 +44,25 @@ class Encoding(HandModel):
 def test_texts_decide_and_repeated_ones_count_once() -> None:
     model = Encoding()
     found = propose_window(model, TEXTS + TEXTS[:5], "mean")
-    assert (found.source, found.n_texts, model.asked) == ("texts", 60, ["mean"])
+    assert (found.source, found.n_texts, model.asked) == ("texts", 60, ["wordfreq", "mean"])
     assert found.window.l >= 1
+
+
+def test_texts_move_what_the_checkpoint_proposes_and_its_language_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = Encoding()
+    alone = propose_window(model)
+    of_texts = propose_from_texts(model.encode(TEXTS, "mean"), model.spectrum)
+    head = replace(alone, worth=True, window=Window(3, 8, 8))
+    monkeypatch.setattr(propose, "propose_from_head", lambda *_: head)
+    found = propose_window(model, TEXTS)
+    assert found.window.l == round((60 * of_texts.window.l + 50 * 3) / 110)
+    assert found.language == "en"
+    assert "the checkpoint and word frequencies propose 3:8" in found.why
+    head = replace(alone, worth=False)
+    found = propose_window(model, TEXTS)
+    assert (found.window, found.language) == (of_texts.window, None)
 
 
 def test_the_checkpoint_without_texts_encodes_nothing_and_names_the_word_frequencies() -> None:
@@ -62,7 +80,6 @@ def test_another_language_is_asked_for_by_its_one_name_and_named() -> None:
     assert found.to_json()["language"] == "en,id"
     with pytest.raises(InputError, match="language 'tlh'"):
         propose_window(model, TEXTS, language="tlh")
-    assert propose_window(model, TEXTS).language is None
 
 
 def test_of_mistral_the_papers_own_window_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,8 +104,8 @@ def test_too_few_texts_are_not_used(n: int, words: str) -> None:
 
 
 def test_the_checkpoint_decides_where_texts_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    def undecided(E: np.ndarray, spectrum: object) -> object:
-        found = propose_from_texts(E, spectrum)
+    def undecided(E: np.ndarray, spectrum: object, prior: object) -> object:
+        found = propose_from_texts(E, spectrum, prior=prior)
         return replace(found, worth=False, gain=Interval(0.1, -0.1, 0.3), why="they do not")
 
     monkeypatch.setattr(propose, "propose_from_texts", undecided)

@@ -70,11 +70,61 @@ def test_says_where_no_window_is_worth_it(spectrum: Spectrum) -> None:
 
 
 def test_says_where_the_texts_do_not_decide(spectrum: Spectrum) -> None:
-    found = propose_from_texts(embeddings(spectrum, 60, mean=ends(1, 1)), spectrum)
+    found = propose_from_texts(embeddings(spectrum, 60, spread=ends(3, 3, 1)), spectrum)
     assert found.undecided
     assert found.gain.low <= 0 < found.gain.value
+    assert not found.shared.less
     assert found.window == Window(0, D, D)
     assert "do not decide" in found.why
+
+
+def test_fifty_texts_decide_by_what_all_of_them_share(spectrum: Spectrum) -> None:
+    found = propose_from_texts(embeddings(spectrum, 50, mean=ends(1, 1)), spectrum)
+    assert found.worth
+    assert found.gain.low <= 0 < found.gain.value, "their order alone would not decide"
+    assert found.shared.window < found.shared.random < found.shared.raw
+    assert "the mean cosine of pairs falls from 0." in found.why
+
+
+@pytest.mark.parametrize("mean", [0.0, 1.0], ids=["nothing shared", "shared by all directions"])
+def test_where_the_ends_are_like_the_rest_hardly_ever_is_a_window_worth_it(
+    spectrum: Spectrum, mean: float
+) -> None:
+    """The null: directions of many sizes in no order, and with them what all texts share."""
+    worth = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        turned = np.linalg.qr(rng.standard_normal((D, D)))[0]
+        E = (rng.standard_normal((50, D)) + mean) / np.sqrt(np.arange(1, D + 1)) @ turned
+        worth += propose_from_texts(E, spectrum).worth
+    # 1 in 20 of 60 is 3; ten or more have a chance of 1 in 1,000.
+    assert worth < 10
+
+
+def test_what_is_proposed_lies_between_texts_and_checkpoint(spectrum: Spectrum) -> None:
+    prior = Window(6, 32, D)
+    for n, share in ((50, 0.5), (150, 0.75), (950, 0.95)):
+        E = embeddings(spectrum, n, mean=ends(40, 40))
+        alone = propose_from_texts(E, spectrum)
+        found = propose_from_texts(E, spectrum, prior=prior)
+        assert found.window.l == round(share * alone.window.l + (1 - share) * 6)
+        assert found.window.r == round(share * alone.window.r + (1 - share) * 32)
+        assert found.figures["weight_of_texts"] == share
+        if found.window != alone.window:
+            assert f"propose 6:32; {found.window} lies between them, and your" in found.why
+    nothing = propose_from_texts(embeddings(spectrum), spectrum, prior=prior)
+    assert (nothing.window, nothing.worth) == (Window(0, D, D), False)
+
+
+def test_mean_cosines_are_their_definition() -> None:
+    rng = np.random.default_rng(4)
+    R = rng.standard_normal((30, 8)) + 1
+    sets = (rng.random((8, 5)) < 0.6).astype(float)
+    for column, found in zip(sets.T, propose._mean_cosines(R, sets), strict=True):
+        U = R[:, column == 1]
+        U = U / np.linalg.norm(U, axis=1, keepdims=True)
+        cosines = U @ U.T
+        assert found == pytest.approx(cosines[np.triu_indices(30, 1)].mean())
 
 
 def test_soft_whitening_is_its_definition() -> None:
