@@ -33,6 +33,7 @@ def fill_command(filter_file: str, address: str, to: str | None, key: str | None
 
     \b
     duckdb:FILE#TABLE.COLUMN            a new column
+    sqlite:FILE#TABLE.COLUMN            a new column; of a table of sqlite-vec's, a new table
 
     Raw vectors and all other columns stay as they are; a row without a vector gets none. Blocks are
     written whole: a run that was stopped, or killed, is finished by the same command, and so are

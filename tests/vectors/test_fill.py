@@ -90,12 +90,95 @@ class Duck:
         return [i for (i,) in found]
 
 
+class Sqlite:
+    """A table of blobs, which needs no extension to be filled; its distances do."""
+
+    @staticmethod
+    def db(folder: Path) -> Any:
+        import apsw
+        import sqlite_vec
+
+        db = apsw.Connection(str(folder / "books.db"))
+        db.enable_load_extension(True)
+        db.load_extension(sqlite_vec.loadable_path())
+        return db
+
+    @classmethod
+    def make(cls, folder: Path, rows: list[Any]) -> str:
+        db = cls.db(folder)
+        db.execute("CREATE TABLE items (id INTEGER PRIMARY KEY, text TEXT, raw BLOB)")
+        with db:
+            db.executemany(
+                "INSERT INTO items VALUES (?, ?, ?)",
+                [(i, f"t{i}", None if one is None else np.float32(one).tobytes())
+                 for i, one in enumerate(rows)],
+            )  # fmt: skip
+        return f"sqlite:{folder / 'books.db'}#items.raw"
+
+    @classmethod
+    def raw(cls, folder: Path) -> Any:
+        return cls.db(folder).execute("SELECT id, text, raw FROM items ORDER BY id").fetchall()
+
+    @classmethod
+    def read(cls, folder: Path) -> Vectors:
+        found = cls.db(folder).execute("SELECT id, raw_filtered FROM items").fetchall()
+        return as_rows(
+            [(i, None if one is None else np.frombuffer(one, "<f4")) for i, one in found]
+        )
+
+    @classmethod
+    def search(cls, folder: Path, query: np.ndarray) -> list[int]:
+        found = cls.db(folder).execute(
+            "SELECT id FROM items WHERE raw_filtered IS NOT NULL "
+            "ORDER BY vec_distance_cosine(raw_filtered, ?) LIMIT 10", (query.tobytes(),),
+        ).fetchall()  # fmt: skip
+        return [i for (i,) in found]
+
+
+class Vec0(Sqlite):
+    """A virtual table, filtered into another one."""
+
+    @classmethod
+    def make(cls, folder: Path, rows: list[Any]) -> str:
+        db = cls.db(folder)
+        db.execute(
+            f"CREATE VIRTUAL TABLE items USING vec0(raw float[{D}] distance_metric=cosine, "
+            "kind text, +text text)"
+        )
+        with db:
+            db.executemany(
+                "INSERT INTO items (rowid, raw, kind, text) VALUES (?, ?, 'k', ?)",
+                [(i, np.float32(one).tobytes(), f"t{i}")
+                 for i, one in enumerate(rows) if one is not None],
+            )  # fmt: skip
+        return f"sqlite:{folder / 'books.db'}#items.raw"
+
+    @classmethod
+    def raw(cls, folder: Path) -> Any:
+        return cls.db(folder).execute("SELECT rowid, raw, kind, text FROM items").fetchall()
+
+    @classmethod
+    def read(cls, folder: Path) -> Vectors:
+        found = cls.db(folder).execute("SELECT rowid, raw FROM items_filtered").fetchall()
+        return as_rows([(i, np.frombuffer(one, "<f4")) for i, one in found])
+
+    @classmethod
+    def search(cls, folder: Path, query: np.ndarray) -> list[int]:
+        found = cls.db(folder).execute(
+            "SELECT rowid FROM items_filtered WHERE raw MATCH ? AND k = 10 ORDER BY distance",
+            (query.tobytes(),),
+        ).fetchall()  # fmt: skip
+        return [i for (i,) in found]
+
+
 def stage_of(modules: tuple[str, ...], made: Any, **more: Any) -> Stage:
     return Stage(modules, made.make, made.raw, made.read, made.search, **more)
 
 
 STAGES = {
     "duckdb": stage_of(("duckdb",), Duck),
+    "sqlite": stage_of(("sqlite_vec", "apsw"), Sqlite),
+    "sqlite-vec": stage_of(("sqlite_vec", "apsw"), Vec0, keeps_empty=False),
 }
 
 
@@ -278,6 +361,55 @@ def test_duckdb_takes_lists_keeps_precision_and_refuses_the_rest(
     (tmp_path / "not.duckdb").write_bytes(b"hello" * 1000)
     with pytest.raises(InputError, match="the database says: "):
         open_database(f"duckdb:{tmp_path / 'not.duckdb'}#a.b")
+
+
+def test_sqlite_takes_keys_of_its_tables_and_refuses_the_rest(
+    window: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in STAGES["sqlite-vec"].modules:
+        pytest.importorskip(module, reason="the client of sqlite-vec is not installed")
+    Sqlite.make(tmp_path, RAW)
+    place = f"sqlite:{tmp_path / 'books.db'}"
+    db = Sqlite.db(tmp_path)
+    db.execute(f"CREATE VIRTUAL TABLE words USING vec0(word text primary key, v float[{D}])")
+    db.execute(f"CREATE VIRTUAL TABLE bits USING vec0(v bit[{D}])")
+    db.execute(f"CREATE VIRTUAL TABLE nums USING vec0(num integer primary key, v float[{D}])")
+    db.execute("BEGIN")
+    for i in range(200):
+        db.execute("INSERT INTO words VALUES (?, ?)", (f"w{i}", E[i].tobytes()))
+        db.execute("INSERT INTO nums VALUES (?, ?)", (2 * i + 7, E[i].tobytes()))
+    db.execute("COMMIT")
+    db.execute("CREATE TABLE uneven AS SELECT zeroblob(128) AS v UNION ALL SELECT zeroblob(64)")
+    db.execute("CREATE TABLE texts AS SELECT '[1, 2]' AS v")
+    db.execute("CREATE TABLE taken AS SELECT raw, 1 AS raw_filtered FROM items")
+    db.close()
+    for table, key, keys in (
+        ("words", "word", [f"w{i}" for i in range(200)]),
+        ("nums", "num", [2 * i + 7 for i in range(200)]),
+    ):
+        assert filled(window, f"{place}#{table}.v").rows == 200
+        assert filled(window, f"{place}#{table}.v").before == 200
+        found = dict(Sqlite.db(tmp_path).execute(f"SELECT {key}, v FROM {table}_filtered"))
+        made = np.stack([np.frombuffer(found[one], "<f4") for one in keys])
+        np.testing.assert_allclose(made, by_hand(window)[:200], atol=1e-5)
+    with pytest.raises(InputError, match="were filtered before"):
+        filled(window, f"{place}#words_filtered.v")
+    for within, rule in {
+        "items.text": "the first vector is no blob of float32",
+        "items.v": "no column 'v'; it has 'id', 'text' and 'raw'",
+        "bits.v": "the column holds bit vectors, not float",
+        "uneven.v": "has 16 numbers and others have 32",
+        "texts.v": "is no blob of float32",
+        "taken.raw": "'raw_filtered' is there already and was not made by embfilter-viz",
+    }.items():
+        with pytest.raises(InputError, match=rule):
+            filled(window, f"{place}#{within}")
+    with pytest.raises(InputError, match="'items' is there already and was not made by"):
+        filled(window, f"{place}#nums.v", to="items")
+    monkeypatch.setitem(sys.modules, "sqlite_vec", None)
+    with pytest.raises(InputError, match=r"sqlite-vec: its client is not .*viz\[sqlite-vec\]'"):
+        open_database(f"{place}#nums.v")
+    assert filled(window, f"{place}#items.raw").rows == len(HELD)  # plain blobs need no extension
 
 
 def test_addresses_and_clients_that_are_missing_are_one_line(

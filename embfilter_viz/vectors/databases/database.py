@@ -12,7 +12,17 @@ import numpy as np
 from embfilter_viz.errors import InputError
 from embfilter_viz.wording import listed
 
-__all__ = ["Address", "Database", "as_note", "check_note", "client", "read_note", "said_plainly"]
+__all__ = [
+    "Address",
+    "Database",
+    "as_note",
+    "check_column",
+    "check_note",
+    "client",
+    "quoted",
+    "read_note",
+    "said_plainly",
+]
 
 
 @dataclass(frozen=True)
@@ -153,6 +163,15 @@ def read_note(text: Any) -> dict[str, str] | None:
     if not isinstance(said, dict):
         return None
     return {str(key): str(value) for key, value in said.items()}
+
+
+def quoted(name: str) -> str:
+    """Write a name of a table or column as SQL takes it.
+
+    >>> quoted('a "b" c')
+    '"a ""b"" c"'
+    """
+    return '"' + name.replace('"', '""') + '"'
 
 
 def check_note(where: str, to: str, held: Mapping[str, str] | None, note: Mapping[str, str]

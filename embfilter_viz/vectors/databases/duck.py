@@ -13,6 +13,7 @@ from embfilter_viz.vectors.databases.database import (
     check_column,
     check_note,
     client,
+    quoted,
     read_note,
     said_plainly,
 )
@@ -49,8 +50,8 @@ class DuckDatabase:
         try:
             *schema, table = address.table.split(".")
             self._names = (schema[-1] if schema else "main", table)
-            self._table = ".".join(_quoted(part) for part in self._names)
-            self._raw = _quoted(address.column)
+            self._table = ".".join(quoted(part) for part in self._names)
+            self._raw = quoted(address.column)
             kind, comment = check_column(self.where, address.column, self._columns())
             numbers, bracket, _ = kind.partition("[")
             if not bracket or kind.count("[") > 1 or numbers not in NUMBERS:
@@ -109,7 +110,7 @@ class DuckDatabase:
         Returns:
             how many filtered vectors are there.
         """
-        self._to, self._width = _quoted(to), width
+        self._to, self._width = quoted(to), width
         columns = self._columns()
         number = next(sql for sql, name in NUMBERS.items() if name == dtype.name)
         with self._plainly():
@@ -176,7 +177,3 @@ class DuckDatabase:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
