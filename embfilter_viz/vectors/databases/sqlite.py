@@ -97,7 +97,7 @@ class SqliteDatabase:
         key = re.search(r"[(,]\s*(\w+)\s+(integer|text)\s+primary\s+key", made, re.I)
         self._key, self._key_made = "rowid", ""
         self._rowids = quoted(f"{self._named}_rowids")
-        self._text_key = bool(key) and key[2].lower() == "text"
+        self._text_key = key is not None and key[2].lower() == "text"
         if key:
             # vec0 takes no quoted names in its own statement.
             self._key, self._key_made = quoted(key[1]), f"{key[1]} {key[2]} primary key, "
