@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,8 @@ class Stage:
     """The ids of the ten nearest filtered vectors by cosine, as the database finds them."""
     keeps_empty: bool = True
     """Whether rows without a vector are rows of what was written."""
+    holds_nan: bool = True
+    """Whether the database lets one write a vector with NaN."""
 
 
 def as_rows(found: list[tuple[int, Any]]) -> Vectors:
@@ -171,6 +174,41 @@ class Vec0(Sqlite):
         return [i for (i,) in found]
 
 
+class Lance:
+    @staticmethod
+    def db(folder: Path) -> Any:
+        import lancedb
+
+        return lancedb.connect(str(folder / "lance"))
+
+    @classmethod
+    def make(cls, folder: Path, rows: list[Any]) -> str:
+        table = pa.table({"id": range(len(rows)), "text": [f"t{i}" for i in range(len(rows))],
+                          "raw": pa.array(rows, type=pa.list_(pa.float32(), D))})  # fmt: skip
+        db, bad = cls.db(folder), "error" if all(one is not None for one in rows) else "null"
+        made = db.create_table("items", table.slice(0, 123), on_bad_vectors=bad)
+        if len(rows) > 123:
+            made.add(table.slice(123), on_bad_vectors=bad)  # two fragments
+        return f"lancedb:{folder / 'lance'}#items.raw"
+
+    @classmethod
+    def raw(cls, folder: Path) -> Any:
+        table = cls.db(folder).open_table("items")
+        return table.version, table.to_arrow()
+
+    @classmethod
+    def read(cls, folder: Path) -> Vectors:
+        table = cls.db(folder).open_table("items_filtered").to_arrow()
+        assert table.column("text").to_pylist() == [f"t{i}" for i in range(len(table))]
+        return as_rows(list(zip(*table.select(["id", "raw"]).to_pydict().values(), strict=True)))
+
+    @classmethod
+    def search(cls, folder: Path, query: np.ndarray) -> list[int]:
+        table = cls.db(folder).open_table("items_filtered")
+        found = table.search(query).distance_type("cosine").limit(10).to_arrow()
+        return [int(i) for i in found.column("id").to_pylist()]
+
+
 def stage_of(modules: tuple[str, ...], made: Any, **more: Any) -> Stage:
     return Stage(modules, made.make, made.raw, made.read, made.search, **more)
 
@@ -179,6 +217,7 @@ STAGES = {
     "duckdb": stage_of(("duckdb",), Duck),
     "sqlite": stage_of(("sqlite_vec", "apsw"), Sqlite),
     "sqlite-vec": stage_of(("sqlite_vec", "apsw"), Vec0, keeps_empty=False),
+    "lancedb": stage_of(("lancedb",), Lance, holds_nan=False),
 }
 
 
@@ -298,8 +337,9 @@ def test_after_a_kill_the_next_run_finishes(stage: Stage, window: Path, tmp_path
 def test_what_does_not_fit_is_refused_in_one_line(
     stage: Stage, window: Path, tiny_model: Model, tmp_path: Path
 ) -> None:
-    address = stage.make(tmp_path, [E[0], np.where(np.arange(D) == 3, np.nan, E[1])])
-    with pytest.raises(InputError, match="holds NaN or infinite numbers"):
+    wrong = np.where(np.arange(D) == 3, np.nan, E[1])
+    address = stage.make(tmp_path, [E[0], wrong if stage.holds_nan else E[1]])
+    with pytest.raises(InputError, match="NaN or inf") if stage.holds_nan else nullcontext():
         filled(window, address)
     save_filter(tmp_path / "other.safetensors", tiny_model, Window(4, 28, D))
     with pytest.raises(InputError, match=r"holds vectors of another filter .*; name another with"):
@@ -310,9 +350,8 @@ def test_what_does_not_fit_is_refused_in_one_line(
     with pytest.raises(InputError, match="vectors of 32 numbers, and the filter takes 20"):
         fill_database(narrow, database)
     database.close()
-    wrong = address.replace("items", "absent")
     with pytest.raises(InputError, match="there is no such"):
-        open_database(wrong)
+        open_database(address.replace("items", "absent"))
 
 
 def test_a_method_with_an_offset_refuses_vectors_of_length_one(
@@ -410,6 +449,34 @@ def test_sqlite_takes_keys_of_its_tables_and_refuses_the_rest(
     with pytest.raises(InputError, match=r"sqlite-vec: its client is not .*viz\[sqlite-vec\]'"):
         open_database(f"{place}#nums.v")
     assert filled(window, f"{place}#items.raw").rows == len(HELD)  # plain blobs need no extension
+
+
+def test_lancedb_says_that_rows_came_since_and_refuses_the_rest(
+    window: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("lancedb", reason="the client of lancedb is not installed")
+    address = Lance.make(tmp_path, RAW)
+    half = pa.table({"v": pa.array(list(E.astype(np.float16)), type=pa.list_(pa.float16(), D))})
+    Lance.db(tmp_path).create_table("half", half)
+    Lance.db(tmp_path).create_table("none", schema=half.schema)
+    assert filled(window, address.replace("items.raw", "half.v")).dtype == "float16"
+    assert filled(window, address).rows == len(HELD)
+    Lance.db(tmp_path).open_table("items").add(Lance.db(tmp_path).open_table("items").head(7))
+    with pytest.raises(InputError, match=r"is finished, and the table has 7 rows more since"):
+        filled(window, address)
+    assert filled(window, address, to="again").rows == len(HELD) + 6
+    for within, rule in {
+        "items.text": "holds string, not lists of float16, float32",
+        "items.v": "no column 'v'; it has 'id', 'text' and 'raw'",
+        "none.v": "no vector at all",
+        "items_filtered.raw": "were filtered before",
+    }.items():
+        with pytest.raises(InputError, match=rule):
+            filled(window, address.replace("items.raw", within))
+    with pytest.raises(InputError, match="'half' is there already and was not made by"):
+        filled(window, address, to="half")
+    with pytest.raises(InputError, match="no such folder"):
+        open_database("lancedb:absent#items.raw")
 
 
 def test_addresses_and_clients_that_are_missing_are_one_line(

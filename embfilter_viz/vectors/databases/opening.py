@@ -11,6 +11,7 @@ __all__ = ["KINDS", "address_of", "open_database"]
 KINDS = {
     "duckdb": ("duck", "DuckDatabase", "duckdb:books.duckdb#items.raw"),
     "sqlite": ("sqlite", "SqliteDatabase", "sqlite:books.db#items.raw"),
+    "lancedb": ("lance", "LanceDatabase", "lancedb:folder#items.raw"),
 }
 """By first word: the module, its class, and an example."""
 
