@@ -14,6 +14,8 @@ from typing import Any
 
 from embfilter_viz.analyses.methods import WINDOW
 from embfilter_viz.errors import InputError
+from embfilter_viz.export.folder_config import for_every_reader
+from embfilter_viz.export.folder_readers import OLDER, readers_section
 from embfilter_viz.export.places import CARD, written_folder
 from embfilter_viz.export.provenance import Check, Provenance, check_of, markdown_rows, provenance
 from embfilter_viz.export.published_folder import write_projection, write_published
@@ -40,14 +42,25 @@ _LONGEST_TRIED = 1024
 _PLAIN = "olmo2"
 """A family for which transformers takes ``tokenizer.json`` as it is. For others, such as Qwen 2, it
 puts a normaliser and a pre-tokeniser of its own in their place, whatever the file says."""
-_NEWEST = "6.2"
 MODULES = (
-    ("", "sentence_transformers.base.modules.transformer.Transformer"),
-    ("1_Pooling", "sentence_transformers.sentence_transformer.modules.pooling.Pooling"),
-    ("2_Dense", "sentence_transformers.base.modules.dense.Dense"),
+    ("", "sentence_transformers.models.Transformer"),
+    ("1_Pooling", "sentence_transformers.models.Pooling"),
+    ("2_Dense", "sentence_transformers.models.Dense"),
 )
-"""Folder and class of each module. Releases before 6 lack these names, so that they refuse the
-folder instead of leaving the prompt out."""
+"""Folder and class of each module, by the names that sentence-transformers 2 to 6 know."""
+
+_SETTINGS = "sentence_bert_config.json"
+_STATES = {"method": "forward", "method_output_name": "last_hidden_state"}
+_THROUGH_CHAT_TEMPLATE = {
+    "transformer_task": "feature-extraction",
+    "modality_config": {"text": _STATES, "message": {**_STATES, "format": "flat"}},
+    "module_output_name": "token_embeddings",
+}
+"""Settings with which sentence-transformers 6 keeps the template's end of texts that it cuts."""
+
+_POOLINGS = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens",
+             "weightedmean_tokens", "lasttoken")  # fmt: skip
+"""Endings of the older keys of a pooling file, one flag each."""
 
 
 @dataclass(frozen=True)
@@ -120,8 +133,9 @@ def save_model_folder(
     weights = sorted({entry.file for entry in tables})
     _check_disk(path, sum(file.stat().st_size for file in weights))
     with written_folder(path, force=force) as folder:
-        copied = [*weights, *source.glob("*.safetensors.index.json"), source / "config.json"]
-        _copy(copied, folder, progress)
+        _copy([*weights, *source.glob("*.safetensors.index.json")], folder, progress)
+        config = json.loads((source / "config.json").read_text(encoding="utf-8-sig"))
+        _write(folder / "config.json", for_every_reader(config))
         for licence in source.glob("LICENSE*"):
             shutil.copyfile(licence, folder / licence.name)
         map = map_of(model, what)
@@ -132,7 +146,9 @@ def save_model_folder(
             _write_modules(folder, words, asked, map, model.encoder.max_tokens)
         check = _try_out(folder, model, map, prompt, memory_needed(tables), progress)
         _write(folder / CARD, {"format": "embfilter-viz folder", **about.metadata()})
-        (folder / "README.md").write_text(_readme(about, asked, words, check), encoding="utf-8")
+        (folder / "README.md").write_text(
+            _readme(about, asked, words, check, model.longest(prompt)), encoding="utf-8"
+        )
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     return FolderExport(path, size, check)
 
@@ -171,6 +187,7 @@ def _write_tokenizer(folder: Path, words: Tokenizing, max_tokens: int) -> None:
     settings = {
         "tokenizer_class": "PreTrainedTokenizerFast",  # as it is, whatever the family's class adds
         "pad_token": words.pad,
+        **_bos(words),
         "padding_side": "right",
         "truncation_side": "right",
         "model_max_length": max_tokens,
@@ -181,24 +198,36 @@ def _write_tokenizer(folder: Path, words: Tokenizing, max_tokens: int) -> None:
         (folder / "chat_template.jinja").write_text(words.chat_template, encoding="utf-8")
 
 
+def _bos(words: Tokenizing) -> dict[str, Any]:
+    """Name BOS where the tokenizer adds one that a prompt says as well.
+
+    sentence-transformers then takes the two that the prompt alone has for one and a closing token.
+    """
+    if not words.prefix or words.tokenizer["post_processor"] is None:
+        return {}
+    named = next(t for t in words.tokenizer["added_tokens"] if t["content"] == words.prefix)
+    said = {key: value for key, value in named.items() if key != "id"}
+    return {"bos_token": {"__type": "AddedToken", **said}, "add_bos_token": True}
+
+
 def _write_modules(
     folder: Path, words: Tokenizing, prompt: Prompt, map: AffineMap, max_tokens: int
 ) -> None:
-    states = {"method": "forward", "method_output_name": "last_hidden_state"}
-    modality = {"text": states}
-    if words.chat_template is not None:
-        modality["message"] = {**states, "format": "flat"}
-    transformer = {
-        "transformer_task": "feature-extraction",
-        "modality_config": modality,
-        "module_output_name": "token_embeddings",
-        "max_seq_length": max_tokens,
-        "model_kwargs": {"dtype": "float32"},  # as our own vectors are computed
-        "processor_kwargs": {"tokenizer_type": _PLAIN},
-    }
+    """Write modules in settings that releases from 3.4 on all take, but see :data:`OLDER`.
+
+    Args:
+        folder: the folder.
+        words: the prompt in a tokenizer's files.
+        prompt: the prompt.
+        map: the projection.
+        max_tokens: the longest text.
+    """
+    # The name of the pooling is for vLLM 0.30, the flags for older readers and TEI.
+    taken = "lasttoken" if prompt.pooling == "last" else "mean_tokens"
     pooling = {
-        "embedding_dimension": len(map.matrix),
+        "word_embedding_dimension": len(map.matrix),
         "pooling_mode": "lasttoken" if prompt.pooling == "last" else "mean",
+        **{f"pooling_mode_{name}": name == taken for name in _POOLINGS},
         "include_prompt": not words.prefix,
     }
     modules = [
@@ -206,7 +235,14 @@ def _write_modules(
         for i, (path, kind) in enumerate(MODULES)
     ]
     _write(folder / "modules.json", modules)
-    _write(folder / "sentence_bert_config.json", transformer)
+    transformer: dict[str, Any] = {"max_seq_length": max_tokens, "do_lower_case": False}
+    if words.tokenizer["pre_tokenizer"] is not None:  # the class that reads it so needs one
+        transformer["tokenizer_args"] = {"tokenizer_type": _PLAIN}
+    if words.chat_template is not None:
+        (folder / OLDER).mkdir()
+        _write(folder / OLDER / _SETTINGS, transformer)
+        transformer |= _THROUGH_CHAT_TEMPLATE
+    _write(folder / _SETTINGS, transformer)
     (folder / MODULES[1][0]).mkdir()
     _write(folder / MODULES[1][0] / "config.json", pooling)
     write_projection(folder / MODULES[2][0], map)
@@ -269,7 +305,21 @@ _READ = """- **Text given to the model**: `{template}`.{kept_out} Do not pass a 
 - **Pooling**: {pooling}, of the final hidden state after the last norm."""
 
 
-def _readme(about: Provenance, prompt: Prompt, words: Tokenizing | None, check: Check) -> str:
+def _readme(
+    about: Provenance, prompt: Prompt, words: Tokenizing | None, check: Check, max_tokens: int
+) -> str:
+    """Return the folder's README.
+
+    Args:
+        about: what the export says of itself.
+        prompt: the prompt.
+        words: the prompt in a tokenizer's files.
+        check: how the vectors compare.
+        max_tokens: tokens of the longest text.
+
+    Returns:
+        Markdown.
+    """
     rows = markdown_rows(about.rows())
     licence = f"license: {about.licence}\n" if about.licence else ""
     if about.licence:
@@ -307,7 +357,7 @@ model = SentenceTransformer("path/to/this/folder")
 embeddings = model.encode(texts)  # (n, {about.dims}) float32, not normalised
 ```
 
-sentence-transformers {_NEWEST} or newer; nothing else, and no `trust_remote_code`.
+No `trust_remote_code`, and nothing of embfilter-viz.
 
 | | |
 |---|---|
@@ -318,6 +368,8 @@ sentence-transformers {_NEWEST} or newer; nothing else, and no `trust_remote_cod
 - **Precision**: float32, whatever the weights are stored in.
 
 {check.sentence}
+
+{readers_section(words, max_tokens)}
 
 {terms}
 """

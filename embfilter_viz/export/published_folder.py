@@ -13,7 +13,7 @@ from embfilter_viz.spectral.affine import AffineMap
 
 __all__ = ["write_projection", "write_published"]
 
-_DENSE = "sentence_transformers.base.modules.dense.Dense"
+_DENSE = "sentence_transformers.models.Dense"
 _SETTINGS = "sentence_bert_config.json"
 _WHOLE = "config_sentence_transformers.json"
 
@@ -62,8 +62,6 @@ def write_projection(folder: Path, map: AffineMap) -> None:
         "out_features": k,
         "bias": not map.is_linear,
         "activation_function": "torch.nn.modules.linear.Identity",
-        "module_input_name": "sentence_embedding",
-        "module_output_name": "sentence_embedding",
     }
     tensors = {"linear.weight": np.ascontiguousarray(map.matrix.T)}
     if not map.is_linear:

@@ -2,20 +2,22 @@
 
 PromptEOL stands around the text, and its end may melt into the text's: ``."`` is one token for
 many models. So template and text must be tokenised as one text, which rules out joining token
-ids. A chat template renders them as one text; what it cannot do is add BOS other than by writing
-it out, which some tokenizers read a little differently. Every variant is therefore tried against
-our own tokens before it is used.
+ids. The tokenizer's own normaliser writes the template around whatever it is given, BOS included:
+every reader that uses ``tokenizer.json`` then reads the plain text as we do. Where a tokenizer's
+own normaliser does not allow that, a chat template renders them as one text. What gives our tokens
+is found by trying.
 """
 
 import copy
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from embfilter_viz.errors import InputError
 from embfilter_viz.models.encoding.prepared import prepare
-from embfilter_viz.models.encoding.prompts import Prompt
+from embfilter_viz.models.encoding.prompts import SLOT, Prompt
 from embfilter_viz.models.head.vocabulary import Vocabulary
 
 __all__ = ["TRIED_TEXTS", "Tokenizing", "tokenizing"]
@@ -33,6 +35,11 @@ TRIED_TEXTS = (
 """Texts whose tokens must be ours: ends that melt into the template, scripts, tokens as text."""
 
 
+_AS_IT_IS = "{{ messages[-1]['content'] }}"
+"""A chat template that adds nothing. With one, sentence-transformers 6 cuts a long text and writes
+the tokens that end every text over the last ones, as we do; without, it cuts the template off."""
+
+
 @dataclass(frozen=True)
 class Tokenizing:
     """The files of a tokenizer that make a prompt of a text."""
@@ -40,11 +47,16 @@ class Tokenizing:
     tokenizer: dict[str, Any]
     """``tokenizer.json``."""
     chat_template: str | None
-    """A Jinja template that puts the text into the prompt; None: the text goes in as it is."""
+    """A Jinja template that puts the text into the prompt; None: there is none to go through."""
     prefix: str
     """Text put before every text and kept out of the mean; empty for none."""
     pad: str
     """The token to pad with."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Tell whether plain text goes in, as opposed to a message through a chat template."""
+        return self.chat_template in (None, _AS_IT_IS)
 
 
 def tokenizing(vocabulary: Vocabulary, prompt: Prompt, name: str) -> Tokenizing:
@@ -84,27 +96,37 @@ def tokenizing(vocabulary: Vocabulary, prompt: Prompt, name: str) -> Tokenizing:
     state = json.loads(vocabulary.tokenizer.to_str())
     opening = [str(vocabulary.tokenizer.id_to_token(i)) for i in vocabulary.opening]
     pad = _pad(vocabulary, name)
-    if prompt.template == "{text}":
-        if prompt.pooling == "mean" and opening:
-            # Kept out of the mean as a prompt, which must not look like a special token then.
-            found = _without_opening(state, opening)
-            made = [Tokenizing(found, None, "".join(opening), pad)]
-        else:
-            made = [Tokenizing(_with_opening(state, vocabulary, opening), None, "", pad)]
-    else:
-        before, after = prompt.template.split("{text}")
+    before, after = prompt.template.split(SLOT)
+    if prompt.template != SLOT:
         made = [
+            Tokenizing(_with_template(state, start + before, after), _AS_IT_IS, "", pad)
+            for start in _starts(opening)
+        ]
+        made += [
             Tokenizing(
                 _with_opening(state, vocabulary, opening),
                 f"{{{{ {_jinja(start + before)} ~ messages[-1]['content'] ~ {_jinja(after)} }}}}",
                 "",
                 pad,
             )
-            # After a BOS that is written out some tokenizers put no ▁ before the first word.
-            for start in (["".join(opening), "".join(opening) + " "] if opening else [""])
+            for start in _starts(opening)
         ]
+    elif prompt.pooling == "mean" and len(opening) == 1:
+        # Kept out of the mean as a prompt by sentence-transformers, and there for other readers,
+        # which know no prompt.
+        once = _with_opening(_without_a_written(opening[0], state), vocabulary, opening)
+        said_as_text = _without_opening(state, opening)
+        made = [
+            Tokenizing(once, None, opening[0], pad),
+            Tokenizing(said_as_text, None, opening[0], pad),
+        ]
+    elif prompt.pooling == "mean" and opening:
+        made = [Tokenizing(_without_opening(state, opening), None, "".join(opening), pad)]
+    else:
+        made = [Tokenizing(_with_opening(state, vocabulary, opening), None, "", pad)]
+    tried = [*TRIED_TEXTS, _said_of_added(state)]
     for one in made:
-        if _same_tokens(one, vocabulary, prompt, TRIED_TEXTS):
+        if _same_tokens(one, vocabulary, prompt, tried):
             return one
     raise InputError(
         f"prompt {prompt.name}: the tokenizer of {name} reads it differently from a folder, so "
@@ -119,18 +141,18 @@ def _same_tokens(
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_str(json.dumps(made.tokenizer))
-    rendered = made.chat_template is not None
     for text in texts:
         given = _rendered(made, text)
-        found = tokenizer.encode(given, add_special_tokens=not rendered).ids
+        found = tokenizer.encode(given, add_special_tokens=made.is_plain).ids
         if tuple(found) != prepare(vocabulary, prompt, text).ids:
             return False
     return True
 
 
 def _rendered(made: Tokenizing, text: str) -> str:
-    if made.chat_template is None:
+    if made.is_plain:
         return made.prefix + text
+    assert made.chat_template is not None
     before, _, after = made.chat_template[3:-3].partition(" ~ messages[-1]['content'] ~ ")
     return json.loads(before) + text + json.loads(after)
 
@@ -157,6 +179,72 @@ def _with_opening(
         "special_tokens": special,
     }
     return {**state, "post_processor": processor}
+
+
+def _with_template(state: dict[str, Any], before: str, after: str) -> dict[str, Any]:
+    """The tokenizer with ``before`` and ``after`` written around each text by its normaliser.
+
+    Tokens such as an end of text are then looked for in the text with the template around it,
+    instead of before; the tokenizer looks for them as the normaliser leaves them, so it leaves
+    alone what is one of them and nothing else.
+    """
+    added = [token["content"] for token in state["added_tokens"]]
+    written: list[dict[str, Any]] = [
+        _replace(rf"\z(?<!{_any(added, begin=True)})" if added else r"\z", after),
+        {"type": "Prepend", "prepend": before},
+    ]
+    if added:
+        written.append(_replace(rf"\A{_exactly(before)}(?=(?:{_any(added)})\z)", ""))
+    return {
+        **state,
+        "normalizer": _sequence(written, state),
+        "added_tokens": _in_normalised_text(state),
+        "post_processor": None,
+    }
+
+
+def _without_a_written(token: str, state: dict[str, Any]) -> dict[str, Any]:
+    """The tokenizer with one ``token`` taken from the beginning of a text that goes on."""
+    left_out = _replace(rf"\A{_exactly(token)}(?!\z)", "")
+    return {
+        **state,
+        "normalizer": _sequence([left_out], state),
+        "added_tokens": _in_normalised_text(state),
+    }
+
+
+def _in_normalised_text(state: dict[str, Any]) -> list[dict[str, Any]]:
+    """The added tokens, looked for in what the normaliser leaves, so that it sees whole texts."""
+    return [{**token, "normalized": True} for token in state["added_tokens"]]
+
+
+def _sequence(first: Sequence[dict[str, Any]], state: dict[str, Any]) -> dict[str, Any]:
+    own = state["normalizer"]
+    return {"type": "Sequence", "normalizers": [*first, *([own] if own else [])]}
+
+
+def _replace(pattern: str, content: str) -> dict[str, Any]:
+    return {"type": "Replace", "pattern": {"Regex": pattern}, "content": content}
+
+
+def _any(texts: Sequence[str], *, begin: bool = False) -> str:
+    return "|".join((r"\A" if begin else "") + _exactly(text) for text in texts)
+
+
+def _exactly(text: str) -> str:
+    """A regular expression of Oniguruma that finds ``text``."""
+    return re.sub(r"([^\w\s])", r"\\\1", text)
+
+
+def _starts(opening: Sequence[str]) -> list[str]:
+    # After a BOS that is written out some tokenizers put no ▁ before the first word.
+    return ["".join(opening), "".join(opening) + " "] if opening else [""]
+
+
+def _said_of_added(state: dict[str, Any]) -> str:
+    """A text with special tokens of this tokenizer in it."""
+    named = [token["content"] for token in state["added_tokens"] if token["special"]]
+    return "a " + ", b".join(named[:16]) + " c."
 
 
 def _without_opening(state: dict[str, Any], opening: Sequence[str]) -> dict[str, Any]:
