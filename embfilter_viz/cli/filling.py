@@ -35,6 +35,7 @@ def fill_command(filter_file: str, address: str, to: str | None, key: str | None
     duckdb:FILE#TABLE.COLUMN            a new column
     sqlite:FILE#TABLE.COLUMN            a new column; of a table of sqlite-vec's, a new table
     lancedb:FOLDER#TABLE.COLUMN         a new table with all other columns
+    postgresql://…#TABLE.COLUMN         a new column, of pgvector's
 
     Raw vectors and all other columns stay as they are; a row without a vector gets none. Blocks are
     written whole: a run that was stopped, or killed, is finished by the same command, and so are

