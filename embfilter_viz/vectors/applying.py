@@ -95,8 +95,14 @@ def apply_filter(
     def filtered() -> Iterator[Block]:
         nonlocal written
         for block, more in vectors.blocks():
-            check_finite(vectors.path, block, written)
-            yield by(block), more
+            with np.errstate(over="ignore", invalid="ignore"):
+                made = by(block)
+                suspect = not np.isfinite(
+                    made.sum(dtype=np.float32)
+                )  # as where a raw number is not finite
+            if suspect:
+                check_finite(vectors.path, block, written)
+            yield made, more
             written += len(block)
             progress("Filtering", written, vectors.rows, "vectors")
 
