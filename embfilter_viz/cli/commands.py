@@ -17,6 +17,7 @@ from embfilter_viz.cli.ranking import leaderboard_command
 from embfilter_viz.cli.replicating import replicate_command
 from embfilter_viz.cli.rewriting import rewritings
 from embfilter_viz.cli.teaching import lesson
+from embfilter_viz.cli.verifying import verify_command
 
 __all__ = ["cli"]
 
@@ -61,6 +62,7 @@ def cli() -> None:
       embfilter-viz leaderboard smollm2-135m demo --task sts
       embfilter-viz replicate smollm2-135m --tasks STSBenchmark,SciFact
       embfilter-viz export smollm2-135m --tau 2 --format filter -o window.safetensors
+      embfilter-viz verify folder --with texts.txt
       embfilter-viz apply window.safetensors raw.npy -o filtered.npy
       embfilter-viz fill window.safetensors duckdb:books.duckdb#items.raw
       embfilter-viz app
@@ -90,6 +92,7 @@ for command in (
     propose,
     languages_command,
     export,
+    verify_command,
     apply_command,
     fill_command,
     app,

@@ -1,0 +1,99 @@
+"""The command that asks a folder or a running server, and compares its vectors with ours."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from embfilter_viz.cli.inputs import lines_of, opened_model, window_of
+from embfilter_viz.cli.options import encodes, json_option, tau_option, window_option
+from embfilter_viz.cli.output import print_record
+from embfilter_viz.cli.reporting import watched
+from embfilter_viz.errors import InputError
+
+__all__ = ["verify_command"]
+
+
+@click.command(
+    "verify",
+    short_help="Check that a folder or a server gives our vectors.",
+    epilog="""Example: embfilter-viz verify http://localhost:8000 --with texts.txt
+    --model smollm2-135m --tau 2
+
+    JSON: {"where", "texts", "width", "expected_width", "cosine", "same", "normalised", "faults",
+    "explained_cosine", "sentence"}""",
+)
+@click.argument("where", metavar="FOLDER|URL")
+@click.option("--with", "file", metavar="TEXTS", required=True,
+              help="Texts to compare on, one on each line; the first 64 are taken.")  # fmt: skip
+@click.option("--model", "name", metavar="MODEL",
+              help="The model of the export; a folder of ours says it.")  # fmt: skip
+@click.option("--prompt", metavar="NAME", help="The prompt of the export; a folder of ours says "
+              "it, otherwise prompteol.")  # fmt: skip
+@tau_option
+@window_option
+@click.option("--messages", is_flag=True, help="Ask a server with chat messages.")
+@encodes
+@json_option
+def verify_command(where: str, file: str, name: str | None, prompt: str | None, tau: str | None,
+                   window: str | None, messages: bool, as_json: bool) -> None:  # fmt: skip
+    """Embed TEXTS with a folder or a running server, and compare the vectors with ours.
+
+    A folder is read by the sentence-transformers that is installed here. A server is asked at
+    /v1/embeddings, as OpenAI's interface has it; where it serves several models, name one with
+    URL#NAME. A key, if it needs one, is read from the environment variable EMBFILTER_VIZ_API_KEY.
+
+    Where they differ, our own vectors are made wrong in the ways that are known: projection not
+    applied, other pooling, prompt not applied, other scaling of positions. The way that gives its
+    vectors is named.
+    """
+    from embfilter_viz.export.places import CARD
+    from embfilter_viz.export.provenance import projection
+    from embfilter_viz.export.served import is_address, served_vectors
+    from embfilter_viz.export.verifying import MOST_TEXTS, verify
+
+    card: dict[str, Any] = {}
+    if is_address(where):
+        if name is None:
+            raise InputError("--model: a server does not say what it was made from; name the model")
+    elif messages:
+        raise InputError("--messages: only a server is asked with them; drop it")
+    else:
+        card = _card(Path(where) / CARD)
+    texts = lines_of(file)[:MOST_TEXTS]
+    if tau is None and window is None and card:
+        if not card.get("l"):
+            raise InputError(
+                f"{where}: it holds the method {card.get('method')}, and only windows are "
+                "compared; ask one that --tau or --window made"
+            )
+        window = f"{card['l']}:{card['r']}"
+    asked = prompt or card.get("prompt") or "prompteol"
+    if name is None and not card.get("checkpoint"):
+        raise InputError(f"--model: {where} does not say what it was made from; name the model")
+    opened = opened_model(name or card["checkpoint"])
+    chosen = window_of(opened, tau, window)
+    with watched() as progress:
+        served = served_vectors(where, texts, messages=messages, progress=progress)
+        verdict = verify(
+            opened, projection(opened, chosen), asked, texts, served, where, progress=progress
+        )
+
+    def words() -> str:
+        from embfilter_viz.cli.tables import paragraph
+
+        return paragraph(verdict.sentence)
+
+    print_record(verdict.to_json(), as_json, words)
+
+
+def _card(path: Path) -> dict[str, Any]:
+    """Read the note that a folder of ours has of itself; empty for another."""
+    if not path.is_file():
+        return {}
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: it is no JSON; export the folder anew") from error
+    return said if isinstance(said, dict) else {}

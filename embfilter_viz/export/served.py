@@ -1,0 +1,192 @@
+"""Vectors as a folder or a running server gives them, to be held against ours."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from embfilter_viz.errors import InputError
+from embfilter_viz.system.progress import Progress, silent
+from embfilter_viz.wording import counted
+
+__all__ = ["API_KEY", "is_address", "served_vectors", "vectors_of_folder", "vectors_of_server"]
+
+API_KEY = "EMBFILTER_VIZ_API_KEY"
+"""The environment variable that holds a server's key; it is sent and kept nowhere."""
+
+_AT_ONCE = 16
+_SECONDS = 120.0
+
+
+def is_address(where: str) -> bool:
+    """Tell whether ``where`` is a server.
+
+    >>> is_address("http://localhost:8000"), is_address("folder/http")
+    (True, False)
+    """
+    return where.startswith(("http://", "https://"))
+
+
+def served_vectors(
+    where: str, texts: Sequence[str], *, messages: bool = False, progress: Progress = silent
+) -> np.ndarray:
+    """The vectors of ``texts``, (n, k) float64, from a folder or a server.
+
+    Args:
+        where: a folder, or a server's address, with ``#NAME`` for one of several models.
+        texts: what to embed.
+        messages: ask a server with chat messages instead of plain text.
+        progress: told texts as they are done.
+
+    Returns:
+        one row a text, in their order.
+
+    Raises:
+        InputError: it cannot be opened or reached, or gives no such vectors.
+    """
+    if is_address(where):
+        return vectors_of_server(where, texts, messages=messages, progress=progress)
+    return vectors_of_folder(Path(where), texts, progress=progress)
+
+
+def vectors_of_folder(
+    folder: Path, texts: Sequence[str], *, progress: Progress = silent
+) -> np.ndarray:
+    """The vectors of ``texts`` by the sentence-transformers that is installed here: (n, k).
+
+    Raises:
+        InputError: there is no such folder, the library is missing, or it cannot open the folder.
+    """
+    if not (folder / "modules.json").is_file():
+        raise InputError(
+            f"{folder}: there is no modules.json, so it is no folder of sentence-transformers; "
+            "name one, or a server's address with http:// before it"
+        )
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError as error:
+        raise InputError(
+            "sentence-transformers is not installed, and a folder is read with it; "
+            "pip install 'embfilter-viz[deploy]'"
+        ) from error
+    progress("Opening the folder", 0, 0, "")
+    try:
+        opened = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+        found = opened.encode(list(texts), batch_size=_AT_ONCE, show_progress_bar=False)
+    except Exception as error:  # whatever a library makes of foreign files
+        said = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{folder}: sentence-transformers cannot read it ({type(error).__name__}: {said}); "
+            "export it anew"
+        ) from error
+    return _rows(found, len(texts), str(folder))
+
+
+def vectors_of_server(
+    address: str, texts: Sequence[str], *, messages: bool = False, progress: Progress = silent
+) -> np.ndarray:
+    """The vectors of ``texts`` from ``/v1/embeddings``, as OpenAI's interface has it: (n, k).
+
+    Args:
+        address: the server, with ``#NAME`` where it has several models.
+        texts: what to embed.
+        messages: ask with chat messages, one text at a time, as vLLM takes them.
+        progress: told texts as they are done.
+
+    Returns:
+        one row a text, in their order.
+
+    Raises:
+        InputError: it cannot be reached, refuses, or answers with something else.
+    """
+    address, _, name = address.partition("#")
+    base = address.rstrip("/").removesuffix("/embeddings").removesuffix("/v1")
+    name = name or _only_model(base)
+    rows: list[Any] = []
+    step = 1 if messages else _AT_ONCE
+    for begin in range(0, len(texts), step):
+        progress("Asking the server", begin, len(texts), "texts")
+        some = list(texts[begin : begin + step])
+        asked: dict[str, Any] = {"model": name, "encoding_format": "float"}
+        if messages:
+            asked["messages"] = [{"role": "user", "content": some[0]}]
+        else:
+            asked["input"] = some
+        said = _ask(f"{base}/v1/embeddings", asked)
+        try:
+            data = sorted(said["data"], key=lambda one: one["index"])
+            rows += [one["embedding"] for one in data]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"{base}/v1/embeddings: the answer holds no embeddings; is it a server of OpenAI's "
+                "interface, serving an embedding model?"
+            ) from error
+    return _rows(rows, len(texts), base)
+
+
+def _only_model(base: str) -> str:
+    said = _ask(f"{base}/v1/models", None)
+    try:
+        names = [str(one["id"]) for one in said["data"]]
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{base}/v1/models: the answer names no models; name one with {base}#NAME"
+        ) from error
+    if len(names) != 1:
+        known = ", ".join(names[:5]) or "none"
+        raise InputError(
+            f"{base}: it serves {counted(len(names), 'model')} ({known}); name one with {base}#NAME"
+        )
+    return names[0]
+
+
+def _ask(address: str, content: dict[str, Any] | None) -> Any:
+    import httpx2
+
+    key = os.environ.get(API_KEY)
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    try:
+        if content is None:
+            answer = httpx2.get(address, headers=headers, timeout=_SECONDS)
+        else:
+            answer = httpx2.post(address, json=content, headers=headers, timeout=_SECONDS)
+    except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+        raise InputError(
+            f"{address}: the server cannot be reached ({type(error).__name__}); start it, or "
+            "correct the address"
+        ) from error
+    if answer.status_code in (401, 403):
+        raise InputError(
+            f"{address}: the server asks for a key (status {answer.status_code}); put it into the "
+            f"environment variable {API_KEY}"
+        )
+    if answer.status_code != 200:
+        said = " ".join(answer.text.split())[:200]
+        raise InputError(
+            f"{address}: the server answers with status {answer.status_code} ({said}); correct the "
+            "address or the name of the model, or take shorter texts"
+        )
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise InputError(f"{address}: the answer is no JSON; correct the address") from error
+
+
+def _rows(found: Any, n: int, where: str) -> np.ndarray:
+    try:
+        rows = np.asarray(found, dtype=np.float64)
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"{where}: its vectors are not lists of numbers of one length; is it an embedding "
+            "model?"
+        ) from error
+    if rows.ndim != 2 or len(rows) != n:
+        raise InputError(
+            f"{where}: {counted(n, 'text')} gave an array of shape {rows.shape}; one vector a text "
+            "was expected, so serve it as an embedding model"
+        )
+    if not np.isfinite(rows).all():
+        raise InputError(f"{where}: its vectors hold numbers that are not finite")
+    return rows
