@@ -36,6 +36,7 @@ def fill_command(filter_file: str, address: str, to: str | None, key: str | None
     sqlite:FILE#TABLE.COLUMN            a new column; of a table of sqlite-vec's, a new table
     lancedb:FOLDER#TABLE.COLUMN         a new table with all other columns
     postgresql://…#TABLE.COLUMN         a new column, of pgvector's
+    qdrant:FOLDER|URL#COLLECTION        a new collection with the same ids and payloads
 
     Raw vectors and all other columns stay as they are; a row without a vector gets none. Blocks are
     written whole: a run that was stopped, or killed, is finished by the same command, and so are

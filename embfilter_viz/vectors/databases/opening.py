@@ -17,6 +17,7 @@ KINDS = {
         "PostgresDatabase",
         "postgresql://user@host/books#items.raw",
     ),
+    "qdrant": ("qdrant", "QdrantDatabase", "qdrant:http://localhost:6333#items"),
 }
 """By first word: the module, its class, and an example."""
 
