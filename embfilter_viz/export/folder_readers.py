@@ -31,10 +31,11 @@ def readers_section(words: Tokenizing | None, max_tokens: int) -> str:
         "",
         "| reader | what to do | what differs |",
         "|---|---|---|",
-        f"| sentence-transformers 6 | the lines above | {_nothing(words)} |",
-        f"| sentence-transformers 5.4 and 5.5 | the lines above | {_cut(words, max_tokens)} |",
-        f"| sentence-transformers 3.4 to 5.3 | {_older(words)} | {_cut(words, max_tokens)}; spaces "
-        "around a text are dropped |",
+        f"| sentence-transformers 6 (tried: 6.2) | the lines above | {_nothing(words)} |",
+        "| the same, 5.4 and newer 5 (tried: 5.4.1) | the lines above | "
+        f"{_cut(words, max_tokens)} |",
+        f"| the same, 3.4 to 5.3 (tried: 3.4.1, 5.1.0) | {_older(words)} | {_unread(words)}"
+        f"spaces around a text are dropped; {_cut(words, max_tokens)} |",
         f"| vLLM | `vllm serve FOLDER --runner pooling --dtype float32`, {_call(words)} | "
         f"{_vllm(words)} |",
         "| Text Embeddings Inference | `--model-id FOLDER` | Read from its source of July 2026 "
@@ -47,7 +48,7 @@ def readers_section(words: Tokenizing | None, max_tokens: int) -> str:
 
 
 def _nothing(words: Tokenizing) -> str:
-    return "nothing" if not words.prefix else "nothing; do not pass a prompt of your own"
+    return "nothing" if not words.prefix else "nothing, where no prompt is passed"
 
 
 def _around(words: Tokenizing) -> bool:
@@ -64,14 +65,13 @@ def _older(words: Tokenizing) -> str:
     )
 
 
+def _unread(words: Tokenizing) -> str:
+    return "" if words.is_plain else "the prompt is not applied: put the text into it yourself; "
+
+
 def _cut(words: Tokenizing, max_tokens: int) -> str:
     if not _around(words):
-        return "nothing"
-    if not words.is_plain:
-        return (
-            "before 5.4 the prompt is not applied: put the text into it yourself; a text over "
-            f"{max_tokens} tokens loses the prompt's end"
-        )
+        return "nothing else"
     return f"a text over {max_tokens} tokens loses the prompt's end: cut it before"
 
 
@@ -85,13 +85,17 @@ def _call(words: Tokenizing) -> str:
 
 
 def _vllm(words: Tokenizing) -> str:
-    said = ["vectors come normalised; without `--dtype float32` they are of float16"]
+    said = ["tried with 0.32; without `--dtype float32` numbers are of float16"]
     if words.prefix:
         said.append(f"`{words.prefix}` is counted in the mean, so no vector is quite ours")
     if _around(words):
-        said.append("with `truncate_prompt_tokens` a long text loses the prompt's end")
+        said.append(
+            "a text over the limit is refused, and with `truncate_prompt_tokens` it loses the "
+            "prompt's end"
+        )
     if not words.is_plain:
         said.append("plain `input` leaves the prompt out")
+    said.append("releases before 0.30 may leave the projection out: ask them")
     return "; ".join(said)
 
 

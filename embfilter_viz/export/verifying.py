@@ -81,11 +81,13 @@ class Verdict:
                 f"(other pooling, prompt not applied, projection not applied, other positions)."
                 f"{length}"
             )
-        said = "; ".join(self.faults)
-        return (
-            f"{found}{differ}. What is different: {said}. Vectors of ours made in that way agree "
-            f"with it (lowest cosine {self.explained:.6f}).{length}"
+        agree = (
+            ""
+            if self.explained is None
+            else " Vectors of ours made in that way agree with it (lowest cosine "
+            f"{self.explained:.6f})."
         )
+        return f"{found}{differ}. What is different: {'; '.join(self.faults)}.{agree}{length}"
 
     def to_json(self) -> dict[str, Any]:
         """Return the record with its sentence."""
@@ -142,7 +144,16 @@ def verify(
     faults: tuple[str, ...] = ()
     explained = None
     if not same:
-        faults, explained = _explanation(model, V, prompt, texts, served, progress)
+        short = ~model.encoder.truncated(texts, prompt)
+        if cosine is not None and short.any() and _lowest(served[short], ours[short]) >= SAME:
+            faults = (
+                f"texts over {model.longest(prompt)} tokens are cut in another way, and all "
+                "others agree",
+            )
+        else:
+            kept = np.flatnonzero(short) if short.any() else np.arange(len(texts))
+            some = [texts[int(i)] for i in kept]
+            faults, explained = _explanation(model, V, prompt, some, served[kept], progress)
     return Verdict(where, len(texts), width, expected, cosine, same, normalised, faults, explained)
 
 

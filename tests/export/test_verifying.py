@@ -117,6 +117,22 @@ def test_vectors_of_length_one_are_said_to_be_so(model: Model, folder: Path) -> 
     assert "normalised, to length 1" in verdict.sentence
 
 
+def test_long_texts_that_are_cut_otherwise_are_told_apart(model: Model) -> None:
+    V = model.spectrum.V[:, WINDOW.kept]
+    texts = [*TEXTS, "the cat sat. " * 400]
+    served = model.encode(texts, "prompteol") @ V
+    served[-1] = model.encode(texts[-1:], "last")[0] @ V
+    verdict = verify(model, V, "prompteol", texts, served, "out")
+    assert not verdict.same
+    assert len(verdict.faults) == 1
+    assert verdict.faults[0].endswith("tokens are cut in another way, and all others agree")
+    assert verdict.explained is None
+    raw = model.encode(texts, "prompteol")
+    raw[-1] = served[-1] @ V.T
+    dropped = verify(model, V, "prompteol", texts, raw, "out")
+    assert dropped.faults == ("the projection is not applied: these are raw embeddings",)
+
+
 def test_several_faults_at_once_are_all_named(model: Model, folder: Path) -> None:
     for wrong in (without_projection, without_prompt, normalised):
         wrong(folder)
