@@ -181,7 +181,7 @@ def row(reader: str, prompt: str, found: np.ndarray, ours: np.ndarray) -> None:
     norms = np.linalg.norm(found, axis=1) * np.linalg.norm(ours, axis=1)
     at = (found * ours).sum(axis=1) / norms
     n = len(TEXTS)
-    long = f"{at[n + 1]:.6f}" if len(at) > n + 1 else "refused"
+    long = f"{at[n + 1]:.6f}" if len(at) > n + 1 else "not asked"
     print(f"| {reader} | {prompt} | {at[:n].min():.6f} | {at[n]:.6f} | {long} |", flush=True)
 
 
