@@ -41,6 +41,9 @@ def readers_section(words: Tokenizing | None, max_tokens: int) -> str:
         "| Text Embeddings Inference | `--model-id FOLDER` | Read from its source of July 2026 "
         f"(1.9.3), not tried: {_tei(words)} |",
         "",
+        "Where transformers 4 (sentence-transformers before 6 with it) warns that weights were not "
+        "initialized,\nas it does of Gemma 3, it has read none of them: take transformers 5.",
+        "",
         "Ask any of them: `embfilter-viz verify FOLDER|URL --with texts.txt` compares its vectors "
         "with ours\nand says what is missing.",
     ]
