@@ -59,7 +59,15 @@ from embfilter_viz.spectral.average_token import AverageToken, average_token
 from embfilter_viz.spectral.ends import Ends
 from embfilter_viz.spectral.permutations import PERMUTATIONS, PermutedShifts, permuted_shifts
 from embfilter_viz.spectral.spectrum import Spectrum, spectrum_of
-from embfilter_viz.store import RowStore, Store, TextStore, array_digest, text_key
+from embfilter_viz.store import (
+    Batches,
+    RowStore,
+    Store,
+    TextStore,
+    array_digest,
+    read_once,
+    text_key,
+)
 from embfilter_viz.system.memory import in_words, memory_free
 from embfilter_viz.system.progress import Progress, silent
 from embfilter_viz.texts import checked_texts
@@ -571,16 +579,13 @@ class Model:
         Returns:
             (n, width) float32, in the order of the texts.
         """
-        keys = [text_key(text) for text in texts]
-        found = dict(rows.get(list(dict.fromkeys(keys))))
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
-        if missing:
-            with rows.turn(list(missing), progress):
-                # Another process may have embedded them while this one waited for its turn.
-                found.update(rows.get(list(missing)))
-                missing = {key: text for key, text in missing.items() if key not in found}
-                found.update(self._embedded(missing, rows, asked, read, len(texts), progress))
-        return np.stack([found[key] for key in keys])
+
+        def batches(missing: list[str], listener: Progress) -> Batches:
+            for places, vectors in read(self.encoder, missing, asked, progress=listener):
+                yield places, vectors
+                self._forwarded += len(vectors)
+
+        return read_once(texts, rows, batches, damaged=self._why_not_finite, progress=progress)
 
     def _averaged(
         self,
@@ -690,45 +695,6 @@ class Model:
             return False
         keys = list({text_key(text) for text in texts})
         return len(self._written(recipe).get_texts(keys)) == len(keys)
-
-    def _embedded(
-        self,
-        missing: Mapping[bytes, str],
-        rows: RowStore,
-        prompt: str,
-        read: Read,
-        count: int,
-        progress: Progress,
-    ) -> Iterator[tuple[bytes, np.ndarray]]:
-        """Embed the missing of ``count`` texts, each batch in the store before the next begins.
-
-        Args:
-            missing: the texts by their keys.
-            rows: where embeddings are kept.
-            prompt: the prompt's name.
-            read: what reads them, batch by batch.
-            count: how many texts were asked for in all.
-            progress: told of the work.
-
-        Returns:
-            the key of each text with its embedding.
-        """
-        if not missing:
-            return
-        before = count - len(missing)
-
-        def heard(what: str, done: float, total: float, unit: str) -> None:
-            progress("Embedding texts", before + done, count, unit)
-
-        names = list(missing)
-        batches = read(self.encoder, list(missing.values()), prompt, progress=heard)
-        for indices, vectors in batches:
-            if not np.isfinite(vectors).all():
-                raise InputError(self._why_not_finite())
-            batch = {names[i]: vector for i, vector in zip(indices, vectors, strict=True)}
-            rows.put(batch)
-            self._forwarded += len(batch)
-            yield from batch.items()
 
     def _why_not_finite(self) -> str:
         if self.dtype == "float16":

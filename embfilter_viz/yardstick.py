@@ -4,16 +4,15 @@ A filter that makes a language model's embeddings better does not make them good
 that was trained for embeddings is often better still, and whoever chooses should see both.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from embfilter_viz.errors import InputError
 from embfilter_viz.models.encoding.sentence_encoder import SentenceEncoder, check_installed
 from embfilter_viz.models.sources.hub_embedder import embedder_digest, embedder_folder
-from embfilter_viz.store import RowStore, Store, text_key
+from embfilter_viz.store import Batches, Store, read_once
 from embfilter_viz.system.progress import Progress, silent
 from embfilter_viz.texts import checked_texts
 
@@ -64,46 +63,19 @@ class Yardstick:
         """
         texts = checked_texts(texts)
         rows = self._store.rows("yardsticks", {"version": STORE_VERSION, "files": self._digest})
-        keys = [text_key(text) for text in texts]
-        found = dict(rows.get(keys))
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
-        if missing:
-            with rows.turn(list(missing), progress):
-                # Another process may have embedded them while this one waited for its turn.
-                found.update(rows.get(list(missing)))
-                missing = {key: text for key, text in missing.items() if key not in found}
-                self._embed(missing, rows, found, progress)
-        return np.stack([found[key] for key in keys])
+        return read_once(texts, rows, self._read, damaged=self._damaged, progress=progress)
 
-    def _embed(
-        self,
-        missing: Mapping[bytes, str],
-        rows: RowStore,
-        found: dict[bytes, np.ndarray],
-        progress: Progress,
-    ) -> None:
-        """Embed the missing texts into ``found``, each batch in the store before the next begins.
+    def _read(self, texts: list[str], listener: Progress) -> Batches:
+        listener(f"Opening {self.name}", 0, 0, "")
+        for places, vectors in self._encoder.batches(texts):
+            yield places, vectors
+            listener("Embedding texts", places.stop, len(texts), "texts")
 
-        Args:
-            missing: texts by their keys.
-            rows: where they are kept.
-            found: what is known by now.
-            progress: told of the texts embedded.
-        """
-        if not missing:
-            return
-        progress(f"Opening {self.name}", 0, 0, "")
-        before, names = len(found), list(missing)
-        for places, vectors in self._encoder.batches(list(missing.values())):
-            if not np.isfinite(vectors).all():
-                raise InputError(
-                    f"{self.name}: embeddings come out as NaN or infinity: its weights are "
-                    "damaged; fetch the model again"
-                )
-            batch = {names[i]: row for i, row in zip(places, vectors, strict=True)}
-            rows.put(batch)
-            found |= batch
-            progress("Embedding texts", before + places.stop, before + len(missing), "texts")
+    def _damaged(self) -> str:
+        return (
+            f"{self.name}: embeddings come out as NaN or infinity: its weights are damaged; fetch "
+            "the model again"
+        )
 
 
 def open_yardstick(name: str, *, device: str = "auto", progress: Progress = silent) -> Yardstick:

@@ -9,7 +9,18 @@ value is computed and returned all the same.
 
 from embfilter_viz.store.arrays import Store, array_digest
 from embfilter_viz.store.folder import key_digest
+from embfilter_viz.store.reading import Batches, read_once
 from embfilter_viz.store.records import Records
 from embfilter_viz.store.rows import RowStore, TextStore, text_key
 
-__all__ = ["Records", "RowStore", "Store", "TextStore", "array_digest", "key_digest", "text_key"]
+__all__ = [
+    "Batches",
+    "Records",
+    "RowStore",
+    "Store",
+    "TextStore",
+    "array_digest",
+    "key_digest",
+    "read_once",
+    "text_key",
+]
