@@ -5,9 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from embfilter_viz.cli.inputs import lines_of, opened_model, window_of
-from embfilter_viz.cli.options import encodes, json_option, tau_option, window_option
+from embfilter_viz.cli.options import (
+    encodes,
+    json_option,
+    prompt_option_with,
+    tau_option,
+    window_option,
+)
 from embfilter_viz.cli.output import print_record
 from embfilter_viz.cli.reporting import watched
 from embfilter_viz.errors import InputError
@@ -29,14 +36,13 @@ __all__ = ["verify_command"]
               help="Texts to compare on, one on each line; the first 64 are taken.")  # fmt: skip
 @click.option("--model", "name", metavar="MODEL",
               help="The model of the export; a folder of ours says it.")  # fmt: skip
-@click.option("--prompt", metavar="NAME", help="The prompt of the export; a folder of ours says "
-              "it, otherwise prompteol.")  # fmt: skip
+@prompt_option_with("prompteol", "a folder of ours says that of its export itself")
 @tau_option
 @window_option
 @click.option("--messages", is_flag=True, help="Ask a server with chat messages.")
 @encodes
 @json_option
-def verify_command(where: str, file: str, name: str | None, prompt: str | None, tau: str | None,
+def verify_command(where: str, file: str, name: str | None, prompt: str, tau: str | None,
                    window: str | None, messages: bool, as_json: bool) -> None:  # fmt: skip
     """Embed TEXTS with a folder or a running server, and compare the vectors with ours.
 
@@ -69,7 +75,7 @@ def verify_command(where: str, file: str, name: str | None, prompt: str | None, 
                 "compared; ask one that --tau or --window made"
             )
         window = f"{card['l']}:{card['r']}"
-    asked = prompt or card.get("prompt") or "prompteol"
+    asked = _prompt(prompt, card)
     if name is None and not card.get("checkpoint"):
         raise InputError(f"--model: {where} does not say what it was made from; name the model")
     opened = opened_model(name or card["checkpoint"])
@@ -86,6 +92,18 @@ def verify_command(where: str, file: str, name: str | None, prompt: str | None, 
         return paragraph(verdict.sentence)
 
     print_record(verdict.to_json(), as_json, words)
+
+
+def _prompt(given: str, card: dict[str, Any]) -> str:
+    """Return the prompt that the options say, or without any that of the folder."""
+    context = click.get_current_context()
+    sources = map(
+        context.get_parameter_source, ("prompt", "prompt_template", "prompt_file", "layer")
+    )
+    if ParameterSource.COMMANDLINE in sources or not card.get("prompt"):
+        return given
+    context.params["prompt"] = str(card["prompt"])  # what is said of the reading is of this one
+    return context.params["prompt"]
 
 
 def _card(path: Path) -> dict[str, Any]:

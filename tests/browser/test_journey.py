@@ -51,9 +51,10 @@ def test_the_journey(visit: Any, tiny_folder: Path, embedded: None) -> None:
     reader.page.locator(".window-tau input").focus()
     reader.page.keyboard.press("ArrowRight")
     reader.await_other("ranks_chart", tokens)
+    tokens = reader.sent("ranks_chart")
     reader.type_text(TEXT)
+    reader.await_other("ranks_chart", tokens)  # the server has taken it
     reader.await_value("text", TEXT)
-    reader.complete()
     reader.go("Spectrum")
     window = reader.drag_handle("l", -60)
     reader.await_window(window, "spectrum_chart")

@@ -167,6 +167,25 @@ def test_the_command_takes_window_and_prompt_from_the_folder(
     assert said["faults"][0].startswith("the pooling is the mean over all tokens")
 
 
+def test_a_prompt_that_is_given_goes_before_that_of_the_folder(
+    model: Model, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "texts.txt").write_text("\n".join(TEXTS))
+    card = folder / "embfilter.json"
+    said = json.loads(card.read_text())
+    assert said["prompt"] == "prompteol"
+    card.write_text(json.dumps({**said, "prompt": "last"}))
+    asked = ["verify", str(folder), "--with", str(tmp_path / "texts.txt"), "--model", model.name]
+    for more, same in (
+        ([], False),
+        (["--prompt", "prompteol"], True),
+        (["--prompt", "prompteol", "--layer", "1"], False),
+    ):
+        with pytest.raises(SystemExit, match="0"):
+            main([*asked, *more, "--json"])
+        assert json.loads(capsys.readouterr().out)["same"] == same, more
+
+
 @contextmanager
 def server(answers: dict[str, tuple[int, Any]]) -> Iterator[str]:
     """A server that answers each path with a status and a value, or what that makes of a body."""
