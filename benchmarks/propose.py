@@ -25,7 +25,7 @@ from tqdm import tqdm
 from embfilter_viz import Window, open_model
 from embfilter_viz.analyses.propose import propose_window
 from embfilter_viz.data import demo_texts
-from embfilter_viz.evaluation.propose import windows_tried
+from embfilter_viz.evaluation.proposing.from_texts import windows_tried
 from embfilter_viz.evaluation.task import Task
 from embfilter_viz.evaluation.tasks import read_task
 from embfilter_viz.texts import read_lines

@@ -22,7 +22,7 @@ import numpy as np
 from embfilter_viz import Window, open_model
 from embfilter_viz.analyses.propose import propose_window
 from embfilter_viz.evaluation.pair_cosines import cosines_of_windows
-from embfilter_viz.evaluation.propose import windows_tried
+from embfilter_viz.evaluation.proposing.from_texts import windows_tried
 from embfilter_viz.evaluation.spearman import spearman
 
 SOURCES = {

@@ -30,7 +30,7 @@ from embfilter_viz.evaluation.grids import windows_of_plane
 from embfilter_viz.evaluation.pair_classification import PairTask
 from embfilter_viz.evaluation.pair_cosines import cosines_of_windows
 from embfilter_viz.evaluation.pooling import pooled
-from embfilter_viz.evaluation.propose import _softly_whitened, propose_from_texts
+from embfilter_viz.evaluation.proposing.from_texts import propose_from_texts, softly_whitened
 from embfilter_viz.evaluation.resampling import intervals
 from embfilter_viz.evaluation.retrieval import RetrievalTask
 from embfilter_viz.evaluation.spearman import spearman
@@ -317,7 +317,7 @@ def _texts_of_proposal(rng: np.random.Generator) -> np.ndarray:
 def _gains(E: np.ndarray) -> dict[str, float]:
     """What each window gains in agreement with soft whitening over raw embeddings."""
     first, second = np.triu_indices(len(E), 1)
-    wanted = _softly_whitened(E, first, second)
+    wanted = softly_whitened(E, first, second)
     windows = [Window(a, b, D) for a in range(D) for b in range(a + D // 4, D + 1)]
     found = spearman(cosines_of_windows(E, first, second, windows), wanted)[:, 0]
     raw = found[windows.index(Window(0, D, D))]

@@ -5,12 +5,9 @@ from dataclasses import replace
 
 from embfilter_viz.analyses.removals import FREQUENT_TOKENS
 from embfilter_viz.evaluation.grids import shifted_windows
-from embfilter_viz.evaluation.propose import (
-    FEWEST_TEXTS,
-    Proposal,
-    propose_from_head,
-    propose_from_texts,
-)
+from embfilter_viz.evaluation.proposing.from_head import propose_from_head
+from embfilter_viz.evaluation.proposing.from_texts import FEWEST_TEXTS, propose_from_texts
+from embfilter_viz.evaluation.proposing.proposal import Proposal
 from embfilter_viz.model import Model
 from embfilter_viz.models.head.languages import ENGLISH, Languages
 from embfilter_viz.spectral.spectroscopy import logit_shifts, token_rows
@@ -35,8 +32,9 @@ def propose_window(
 
     Without texts its head, its tokenizer and word frequencies are used; no text is encoded. With
     texts what is proposed lies between their window and that one, see
-    :func:`~embfilter_viz.evaluation.propose.propose_from_texts`. The checkpoint decides alone where
-    the texts do not: where they are too few, or show nothing beyond chance. The proposal says so.
+    :func:`~embfilter_viz.evaluation.proposing.from_texts.propose_from_texts`. The checkpoint
+    decides alone where the texts do not: where they are too few, or show nothing beyond chance.
+    The proposal says so.
 
     Args:
         model: the opened model.

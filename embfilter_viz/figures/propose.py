@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from embfilter_viz.evaluation.propose import Proposal
+from embfilter_viz.evaluation.proposing.proposal import Proposal
 from embfilter_viz.figures.palette import BULK, FILTERED, FREQUENT, RAW
 from embfilter_viz.figures.style import blank, plain, shade_dropped
 

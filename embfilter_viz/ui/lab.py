@@ -13,7 +13,7 @@ from embfilter_viz.evaluation.grids import (
     windows_of_plane,
     windows_of_taus,
 )
-from embfilter_viz.evaluation.propose import Proposal
+from embfilter_viz.evaluation.proposing.proposal import Proposal
 from embfilter_viz.evaluation.task import Task
 from embfilter_viz.model import Model
 from embfilter_viz.spectral.windows import Window

@@ -11,7 +11,8 @@ from embfilter_viz.analyses.propose import propose_window
 from embfilter_viz.embeddings.isotropy import Interval
 from embfilter_viz.errors import InputError
 from embfilter_viz.evaluation import grids
-from embfilter_viz.evaluation.propose import propose_from_head, propose_from_texts
+from embfilter_viz.evaluation.proposing.from_head import propose_from_head
+from embfilter_viz.evaluation.proposing.from_texts import propose_from_texts
 from embfilter_viz.models.head.frequencies import TokenFrequencies
 from embfilter_viz.spectral.windows import Window
 from embfilter_viz.system.progress import Progress, silent

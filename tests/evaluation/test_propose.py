@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from embfilter_viz.errors import InputError
-from embfilter_viz.evaluation import propose
-from embfilter_viz.evaluation.propose import propose_from_head, propose_from_texts
+from embfilter_viz.evaluation.proposing import from_texts
+from embfilter_viz.evaluation.proposing.from_head import propose_from_head
+from embfilter_viz.evaluation.proposing.from_texts import propose_from_texts, softly_whitened
+from embfilter_viz.evaluation.proposing.shared import mean_cosines
 from embfilter_viz.spectral.spectrum import Spectrum, spectrum_of
 from embfilter_viz.spectral.windows import Window
 
@@ -120,7 +122,7 @@ def test_mean_cosines_are_their_definition() -> None:
     rng = np.random.default_rng(4)
     R = rng.standard_normal((30, 8)) + 1
     sets = (rng.random((8, 5)) < 0.6).astype(float)
-    for column, found in zip(sets.T, propose._mean_cosines(R, sets), strict=True):
+    for column, found in zip(sets.T, mean_cosines(R, sets), strict=True):
         U = R[:, column == 1]
         U = U / np.linalg.norm(U, axis=1, keepdims=True)
         cosines = U @ U.T
@@ -136,14 +138,14 @@ def test_soft_whitening_is_its_definition() -> None:
         M = np.linalg.inv(S + 0.3 * np.trace(S) / 20 * np.eye(20))
         T = C @ M @ C.T
         expected = [T[a, b] / np.sqrt(T[a, a] * T[b, b]) for a, b in ((0, 1), (5, 3))]
-        found = propose._softly_whitened(R, np.array([0, 5]), np.array([1, 3]))
+        found = softly_whitened(R, np.array([0, 5]), np.array([1, 3]))
         np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
 def test_of_many_texts_some_are_looked_at_always_the_same(
     spectrum: Spectrum, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(propose, "MOST_TEXTS", 100)
+    monkeypatch.setattr(from_texts, "MOST_TEXTS", 100)
     E = embeddings(spectrum, mean=ends(20, 20))
     found = propose_from_texts(E, spectrum)
     assert found.n_texts == 100

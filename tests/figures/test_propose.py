@@ -1,6 +1,7 @@
 import numpy as np
 
-from embfilter_viz.evaluation.propose import propose_from_head, propose_from_texts
+from embfilter_viz.evaluation.proposing.from_head import propose_from_head
+from embfilter_viz.evaluation.proposing.from_texts import propose_from_texts
 from embfilter_viz.figures.propose import proposal_figure, proposal_table
 from embfilter_viz.spectral.spectrum import spectrum_of
 from tests.figures.awkward import shaded
