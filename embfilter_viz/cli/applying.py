@@ -1,5 +1,6 @@
 """The command that filters vectors which are stored already."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -7,6 +8,7 @@ import click
 from embfilter_viz.cli.inputs import lines_of, opened_model
 from embfilter_viz.cli.options import encodes, json_option, prompt_option
 from embfilter_viz.cli.output import print_record
+from embfilter_viz.cli.outputs import STANDARD_OUTPUT, output_option, placed
 from embfilter_viz.cli.reporting import watched
 from embfilter_viz.errors import InputError
 
@@ -23,8 +25,9 @@ __all__ = ["apply_command"]
 )
 @click.argument("filter_file", metavar="FILTER")
 @click.argument("vectors", metavar="VECTORS")
-@click.option("-o", "--output", required=True, metavar="OUT",
-              help="The file to write, of the same kind as VECTORS.")  # fmt: skip
+@output_option(
+    "OUT", "The file to write, of the same kind as VECTORS; - for standard output.", required=True
+)
 @click.option("--column", metavar="NAME", help="The column of vectors, where a table has several.")
 @click.option("--model", "name", metavar="MODEL",
               help="Embed a few texts with this model, and refuse vectors that are not theirs; "
@@ -34,7 +37,7 @@ __all__ = ["apply_command"]
 @prompt_option
 @encodes
 @json_option
-def apply_command(filter_file: str, vectors: str, output: str, column: str | None,
+def apply_command(filter_file: str, vectors: str, output: str, force: bool, column: str | None,
                   name: str | None, text_column: str | None, file: str | None, prompt: str,
                   as_json: bool) -> None:  # fmt: skip
     """Filter the raw vectors in VECTORS with FILTER, which `export --format filter` wrote.
@@ -63,15 +66,17 @@ def apply_command(filter_file: str, vectors: str, output: str, column: str | Non
         )
     loaded = load_filter(filter_file)
     stored = open_vectors(vectors, column)
-    check_place(stored, Path(output))
+    if output != STANDARD_OUTPUT:
+        check_place(stored, Path(output))
     found = ""
-    with watched() as progress:
+    with placed(output, stored.path.suffix, force=force) as out, watched() as progress:
         if name is not None:
             opened = opened_model(name)
             loaded.check_model(opened)
             lines = None if file is None else lines_of(file)
             found = check_texts(stored, opened, prompt, *sample_of(stored, text_column, lines))
-        applied = apply_filter(loaded, stored, output, progress=progress)
+        applied = apply_filter(loaded, stored, out, force=force, progress=progress)
+    applied = replace(applied, output=output)
     record = {**applied.to_json(), "texts_checked": found or None}
 
     def words() -> str:

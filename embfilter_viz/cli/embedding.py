@@ -1,7 +1,5 @@
 """The commands that embed texts, raw and filtered, and look at what came of it."""
 
-from pathlib import Path
-
 import click
 
 from embfilter_viz.cli.inputs import (
@@ -27,6 +25,7 @@ from embfilter_viz.cli.options import (
     window_option,
 )
 from embfilter_viz.cli.output import print_record
+from embfilter_viz.cli.outputs import inputs, output_option, placed
 from embfilter_viz.cli.reporting import watched
 from embfilter_viz.errors import InputError
 
@@ -180,11 +179,11 @@ def lens(model: str, text: str, prompt: str, tau: str | None, window: str | None
 @click.option(
     "--full", is_flag=True, help="Write the filter's full form, with d columns instead of R - L."
 )
-@click.option("-o", "--output", required=True, metavar="OUT.npy", help="The file to write.")
+@output_option("OUT.npy", "The file to write; - for standard output.", required=True)
 @encodes
 @json_option
 def embed(model: str, file: str, prompt: str, raw: bool, tau: str | None, window: str | None,
-          full: bool, output: str, as_json: bool) -> None:  # fmt: skip
+          full: bool, output: str, force: bool, as_json: bool) -> None:  # fmt: skip
     """Embed FILE, one text on each line, into a float32 .npy file with one row for each line.
 
     Rows are in the order of the lines. They are not normalised, unless the embedder's makers do so
@@ -194,16 +193,18 @@ def embed(model: str, file: str, prompt: str, raw: bool, tau: str | None, window
     import numpy as np
 
     from embfilter_viz.spectral.filters import EmbedFilter
-    from embfilter_viz.system.files import written_whole
+    from embfilter_viz.system.outputs import written_output
 
     if raw and (tau is not None or window is not None or full):
         raise InputError("--raw: leaves nothing to filter; drop it, or drop --tau/--window/--full")
-    texts, target = lines_of(file), Path(output)
-    if output == "-" or (target.exists() and target.samefile(file)):
-        raise InputError(f"-o {output}: must be another file than FILE; name one, such as out.npy")
+    texts = lines_of(file)
     opened = opened_model(model)
     chosen = None if raw else window_of(opened, tau, window)
-    with written_whole(target) as out, watched() as progress:
+    with (
+        placed(output, ".npy", force=force) as target,
+        written_output(target, inputs=inputs(), force=force) as out,
+        watched() as progress,
+    ):
         rows = opened.encode(texts, prompt, progress=progress)
         if chosen is not None:
             opened.spectrum_of_head(progress=progress)

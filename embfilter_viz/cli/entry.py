@@ -1,12 +1,19 @@
-"""The way in and out: arguments to a command, whatever goes wrong to one line and a 2."""
+"""The way in and out: arguments to a command, whatever goes wrong to one line and a 2.
+
+A signal that ends the command ends it as other programs do, with 128 and its number: 130 for
+Ctrl-C, 143 for SIGTERM, 129 for a terminal that was closed, 141 for a reader who has left. What
+was not finished is tidied away first.
+"""
 
 import io
 import logging
 import os
+import signal
 import sys
+import threading
 import warnings
 from contextlib import suppress
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -16,16 +23,21 @@ from embfilter_viz.errors import InputError
 __all__ = ["main"]
 
 NAME = "embfilter-viz"
+_SIGPIPE = 13
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and leave with 0, or with 2 and one line on standard error."""
+    """Run the command line and leave with 0, or with 2 and one line on standard error.
+
+    A signal that ends it gives 128 and its number.
+    """
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # libraries' remarks to programmers, not to the user
     _show_our_log()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A console that lacks a character gets its code point, not a traceback.
         sys.stdout.reconfigure(errors="backslashreplace")
+    _end_tidily()
     try:
         # Not cli.main(), which answers Ctrl-C and a closed pipe in its own way.
         given = list(sys.argv[1:] if arguments is None else arguments)
@@ -42,13 +54,16 @@ def main(arguments: list[str] | None = None) -> None:
         _fail(str(error))
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         _forget_output()
+        sys.exit(128 + _SIGPIPE)
     except OSError as error:
         _forget_output()
         _fail(f"{error.filename or 'standard output'}: {error.strerror or error}")
     except MemoryError:
         _fail("this machine has too little free memory; close other programs and try again")
     except (KeyboardInterrupt, click.Abort):
-        _fail("stopped; what was finished is kept")
+        _fail("stopped; what was finished is kept", 128 + signal.SIGINT)
+    except _EndedError as error:
+        _fail("ended; what was finished is kept", 128 + error.number)
     sys.exit(0)
 
 
@@ -76,9 +91,33 @@ def _usage(error: click.UsageError) -> str:
     return f"{command}{': ' if command else ''}{said}; see {path} --help"
 
 
-def _fail(message: str) -> NoReturn:
-    click.echo(f"{NAME}: {' '.join(message.split())}", err=True)
-    sys.exit(2)
+def _fail(message: str, status: int = 2) -> NoReturn:
+    with suppress(OSError):  # a terminal that was closed takes no more words
+        click.echo(f"{NAME}: {' '.join(message.split())}", err=True)
+    sys.exit(status)
+
+
+class _EndedError(BaseException):
+    """A signal asks for the end; no ``except Exception`` on the way may keep it."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def _end_tidily() -> None:
+    """Let SIGTERM and SIGHUP unwind the work, so that no unfinished file stays."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        # One that is ignored stays so: `nohup` asks for that.
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _ended)
+
+
+def _ended(number: int, _: Any) -> NoReturn:
+    signal.signal(number, signal.SIG_IGN)  # a second one must not disturb the tidying
+    raise _EndedError(number)
 
 
 def _forget_output() -> None:

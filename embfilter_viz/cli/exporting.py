@@ -1,6 +1,7 @@
 """The command that takes a window or another method away: what it writes, and its record."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from embfilter_viz.cli.options import (
     window_option,
 )
 from embfilter_viz.cli.output import print_record
+from embfilter_viz.cli.outputs import STANDARD_OUTPUT, inputs, output_option, placed
 from embfilter_viz.cli.reporting import watched
 from embfilter_viz.errors import InputError
 
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["export"]
 
 _ENDINGS = {"filter": ".safetensors", "faiss": ".vt", "numpy": ".py", "report": ".html"}
+_SINGLE = {"filter", "report"}
+"""Formats of one file, which can go to standard output."""
 
 
 @click.command(
@@ -57,19 +61,18 @@ _ENDINGS = {"filter": ".safetensors", "faiss": ".vt", "numpy": ".py", "report": 
 )
 @click.option("--calibrate", "learnt_from", metavar="demo|FILE",
               help="Texts that a method learns from, one on each line.")  # fmt: skip
-@click.option("-o", "--output", required=True, metavar="OUT", help="The file or folder to write.")
+@output_option(
+    "OUT", "The file or folder to write; - for standard output, of one file.", required=True
+)
 @prompt_option
 @click.option("--gauge", type=click.Choice(GAUGES), default="centred", show_default=True,
               help="The gauge; it is noted in the export, and the report uses it.")  # fmt: skip
 @click.option("--texts", "file", metavar="FILE", help="Texts of the report, one on each line.")
-@click.option(
-    "--force", is_flag=True, help="Replace a file that is not ours, or move such a folder aside."
-)
 @encodes
 @json_option
 def export(model: str, tau: str | None, window: str | None, kind: str, method: str,
-           learnt_from: str | None, output: str, prompt: str, gauge: str, file: str | None,
-           force: bool, as_json: bool) -> None:  # fmt: skip
+           learnt_from: str | None, output: str, force: bool, prompt: str, gauge: str,
+           file: str | None, as_json: bool) -> None:  # fmt: skip
     """Export a window of MODEL, or another method, to use it without the explorer.
 
     \b
@@ -96,19 +99,22 @@ def export(model: str, tau: str | None, window: str | None, kind: str, method: s
     if method != "embedfilter" and kind == "report":
         raise InputError("--method: the report is of a window; drop it, or take another --format")
     calibration = _calibration(method, learnt_from)
-    opened = opened_model(model)
-    chosen = window_of(opened, tau, window)
-    what: Window | Refinement = chosen
-    if method != "embedfilter":
-        from embfilter_viz.export.refinement import refinement
+    with _place(kind, output, force) as place:
+        opened = opened_model(model)
+        chosen = window_of(opened, tau, window)
+        what: Window | Refinement = chosen
+        if method != "embedfilter":
+            from embfilter_viz.export.refinement import refinement
 
-        with watched() as progress:
-            what = refinement(
-                opened, method, chosen, prompt=prompt, calibration=calibration, progress=progress
-            )
-    record = _write(
-        kind, Path(output), opened, what, prompt=prompt, gauge=gauge, texts=texts, force=force
-    )
+            with watched() as progress:
+                what = refinement(
+                    opened, method, chosen, prompt=prompt, calibration=calibration,
+                    progress=progress,
+                )  # fmt: skip
+        record = _write(
+            kind, place, opened, what, prompt=prompt, gauge=gauge, texts=texts, force=force
+        )
+    record["output"] = output
 
     def words() -> str:
         check = record["check"]
@@ -144,6 +150,25 @@ def _calibration(method: str, learnt_from: str | None) -> "Calibration | None":
     return Calibration(texts, f"{counted(len(texts), 'text')} of {Path(learnt_from).name}")
 
 
+def _place(kind: str, output: str, force: bool) -> AbstractContextManager[Path]:
+    """The place to write, refused before the work.
+
+    Raises:
+        InputError: an ending of another format, several files for standard output, or a place
+            that may not be written to.
+    """
+    ending = _ENDINGS.get(kind)
+    if output == STANDARD_OUTPUT and kind not in _SINGLE:
+        what = "a folder" if ending is None else "two files"
+        raise InputError(f"-o -: --format {kind} writes {what}; name it")
+    if ending is None:
+        return nullcontext(Path(output))
+    name = Path(output).name
+    if output != STANDARD_OUTPUT and Path(output).suffix != ending:
+        raise InputError(f"-o {output}: --format {kind} writes {ending}; name it {name}{ending}")
+    return placed(output, ending, force=force)
+
+
 def _write(
     kind: str,
     path: Path,
@@ -173,9 +198,6 @@ def _write(
     from embfilter_viz.export.provenance import provenance
     from embfilter_viz.spectral.windows import Window
 
-    if kind in _ENDINGS and path.suffix != _ENDINGS[kind]:
-        ending = _ENDINGS[kind]
-        raise InputError(f"-o {path}: --format {kind} writes {ending}; name it {path.name}{ending}")
     if model.dtype != "float32" and kind != "report":
         raise InputError(
             f"--dtype {model.dtype}: only --format report can be made in it, {kind} is float32; "
@@ -188,15 +210,20 @@ def _write(
             from embfilter_viz.export.model_folder import save_model_folder
 
             made = save_model_folder(
-                path, model, what, prompt=prompt, gauge=gauge, force=force, progress=progress
+                path,
+                model,
+                what,
+                prompt=prompt,
+                gauge=gauge,
+                inputs=inputs(),
+                force=force,
+                progress=progress,
             )
             check, size = made.check, made.n_bytes
         elif kind == "report":
-            from embfilter_viz.export.places import writable_file
             from embfilter_viz.export.session import save_report, session_report
 
             assert isinstance(what, Window)
-            writable_file(path, force=force)  # before the work, not after it
             html = session_report(
                 model, what, prompt=prompt, gauge=gauge, texts=texts, progress=progress
             )

@@ -3,10 +3,12 @@
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from embfilter_viz.cli.outputs import STANDARD_OUTPUT
 from embfilter_viz.wording import counted
 
 if TYPE_CHECKING:
@@ -30,15 +32,18 @@ def print_record(record: dict[str, Any], as_json: bool, words: Callable[[], str]
     reading = [one for one in (_reading(models[name], prompt) for name, prompt in read) if one]
     for one in unread:
         click.echo(f"embfilter-viz: {one['model']}: {one['sentence']}", err=True)
+    # With `-o -`, standard output is the file's.
+    aside = click.get_current_context().params.get("output") == STANDARD_OUTPUT
+    tell = partial(click.echo, err=aside)
     if not as_json:
-        click.echo(words())
+        tell(words())
         for name, lender in lent.items():
-            click.echo(f"\nThe head of {lender} is used, because {name} has none of its own.")
+            tell(f"\nThe head of {lender} is used, because {name} has none of its own.")
         for said in reading:
-            click.echo(f"\n{said['sentence']}")
+            tell(f"\n{said['sentence']}")
         if encoded is not None:
             at = f"{encoded['dtype']} on {encoded['device']}"
-            click.echo(f"\nTexts were read in {at}, not in float32.")
+            tell(f"\nTexts were read in {at}, not in float32.")
         return
     if reading:
         record = {**record, "reading": reading}
@@ -49,7 +54,7 @@ def print_record(record: dict[str, Any], as_json: bool, words: Callable[[], str]
     if unread:
         record = {**record, "unread_tokens": unread}
     utf8 = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "") == "utf8"
-    click.echo(json.dumps(record, ensure_ascii=not utf8, allow_nan=False))
+    tell(json.dumps(record, ensure_ascii=not utf8, allow_nan=False))
 
 
 def _read(models: dict[str, "Model"]) -> list[tuple[str, str]]:

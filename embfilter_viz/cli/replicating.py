@@ -11,6 +11,7 @@ import click
 from embfilter_viz.cli.inputs import opened_model
 from embfilter_viz.cli.options import encodes, json_option, model_argument, prompt_option
 from embfilter_viz.cli.output import print_record
+from embfilter_viz.cli.outputs import STANDARD_OUTPUT, inputs, output_option, placed_too
 from embfilter_viz.cli.reporting import watched
 from embfilter_viz.errors import InputError
 from embfilter_viz.wording import fixed
@@ -38,9 +39,9 @@ _FORMATS = (".json", ".csv")
 @click.option("--tasks", "named", metavar="paper|NAME,NAME,…", default="paper", show_default=True,
               help="MTEB's tasks by name; paper stands for all 56 of the paper.")  # fmt: skip
 @prompt_option
-@click.option("-o", "--output", metavar="FILE",
-              help="Also write the record (.json) or a line for each task (.csv).")  # fmt: skip
-@click.option("--force", is_flag=True, help="Replace a file that exists.")
+@output_option(
+    "FILE", "Also write the record (.json; - for standard output) or a line for each task (.csv)."
+)
 @encodes
 @json_option
 def replicate_command(model: str, named: str, prompt: str, output: str | None, force: bool,
@@ -57,22 +58,24 @@ def replicate_command(model: str, named: str, prompt: str, output: str | None, f
     """
     from embfilter_viz.analyses.replicate import replicate
     from embfilter_viz.evaluation.mteb_model import check_mteb
+    from embfilter_viz.system.outputs import written_output
 
     check_mteb("replicate")
-    target = None if output is None else _target(Path(output), force)
+    _check_ending(output)
     tasks = [one.strip() for one in named.split(",") if one.strip()]
-    opened = opened_model(model)
 
     def tell(line: str) -> None:
         click.echo(f"embfilter-viz: {line}", err=True)
 
-    with watched() as progress:
-        found = replicate(opened, tasks, prompt, tell=tell, progress=progress)
-    if target is not None:
-        from embfilter_viz.system.files import write_atomically
-
-        as_csv = target.suffix == ".csv"
-        write_atomically(target, _csv(found) if as_csv else f"{json.dumps(found.to_json())}\n")
+    with placed_too(output, ".json", force=force) as target:
+        opened = opened_model(model)
+        with watched() as progress:
+            found = replicate(opened, tasks, prompt, tell=tell, progress=progress)
+        if target is not None:
+            as_csv = target.suffix == ".csv"
+            text = _csv(found) if as_csv else f"{json.dumps(found.to_json())}\n"
+            with written_output(target, inputs=inputs(), force=force) as file:
+                file.write(text.encode())
     print_record(found.to_json(), as_json, lambda: replication_tables(found))
 
 
@@ -113,21 +116,16 @@ def replication_tables(found: "Replication") -> str:
     )
 
 
-def _target(path: Path, force: bool) -> Path:
-    """The file to write, refused before the work where it cannot be written.
+def _check_ending(output: str | None) -> None:
+    """Refuse, before the work, a file whose ending says neither form.
 
     Raises:
-        InputError: another ending, a file that exists, or no folder for it.
+        InputError: another ending.
     """
-    if path.suffix not in _FORMATS:
-        raise InputError(f"{path}: give it the ending {' or '.join(_FORMATS)}")
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: there is no folder {path.parent}; make it first")
-    if path.exists() and not force:
-        raise InputError(
-            f"{path}: is there already; choose another name, or replace it with --force"
-        )
-    return path
+    if output in (None, STANDARD_OUTPUT):
+        return
+    if Path(output or "").suffix not in _FORMATS:
+        raise InputError(f"{output}: give it the ending {' or '.join(_FORMATS)}")
 
 
 def _csv(found: "Replication") -> str:

@@ -1,7 +1,5 @@
 """The command that answers all steps of the lesson, and writes the teacher's sheet."""
 
-from pathlib import Path
-
 import click
 
 from embfilter_viz.cli.inputs import opened_model, window_of
@@ -14,6 +12,7 @@ from embfilter_viz.cli.options import (
     window_option,
 )
 from embfilter_viz.cli.output import print_record
+from embfilter_viz.cli.outputs import output_option, placed_too
 from embfilter_viz.cli.reporting import watched
 
 __all__ = ["lesson"]
@@ -32,8 +31,7 @@ __all__ = ["lesson"]
 @prompt_option_with("mean", "the prompt mean shows most plainly what texts share")
 @tau_option
 @window_option
-@click.option("-o", "--output", metavar="SHEET.html", help="Write the teacher's sheet as well.")
-@click.option("--force", is_flag=True, help="Replace a sheet that exists.")
+@output_option("SHEET.html", "Write the teacher's sheet as well; - for standard output.")
 @encodes
 @json_option
 def lesson(model: str, texts: tuple[str, str], prompt: str, tau: str | None, window: str | None,
@@ -49,20 +47,16 @@ def lesson(model: str, texts: tuple[str, str], prompt: str, tau: str | None, win
     from embfilter_viz.analyses.lesson_steps import STEPS
     from embfilter_viz.cli.tables import paragraph
 
-    target = None
-    if output is not None:
-        from embfilter_viz.export.places import writable_file
+    with placed_too(output, ".html", force=force) as target:
+        opened = opened_model(model)
+        chosen = window_of(opened, tau, window)
+        with watched() as progress:
+            found = answered(opened, texts, prompt, chosen, progress=progress)
+        if target is not None:
+            from embfilter_viz.export.lesson_sheet import lesson_sheet
+            from embfilter_viz.export.session import save_report
 
-        writable_file(target := Path(output), force=force)
-    opened = opened_model(model)
-    chosen = window_of(opened, tau, window)
-    with watched() as progress:
-        found = answered(opened, texts, prompt, chosen, progress=progress)
-    if target is not None:
-        from embfilter_viz.export.lesson_sheet import lesson_sheet
-        from embfilter_viz.export.session import save_report
-
-        save_report(target, lesson_sheet(opened, found), force=force)
+            save_report(target, lesson_sheet(opened, found), force=force)
 
     def words() -> str:
         steps = [

@@ -54,10 +54,10 @@ def verify_command(where: str, file: str, name: str | None, prompt: str, tau: st
     applied, other pooling, prompt not applied, other scaling of positions. The way that gives its
     vectors is named.
     """
-    from embfilter_viz.export.places import CARD
     from embfilter_viz.export.provenance import projection
     from embfilter_viz.export.served import is_address, served_vectors
     from embfilter_viz.export.verifying import MOST_TEXTS, verify
+    from embfilter_viz.system.outputs import CARD
 
     card: dict[str, Any] = {}
     if is_address(where):

@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 
 from embfilter_viz.errors import InputError
-from embfilter_viz.export.places import writable_file
 from embfilter_viz.export.provenance import Check, Provenance, check_of, provenance
 from embfilter_viz.export.refinement import Refinement, map_of
 from embfilter_viz.model import Model
 from embfilter_viz.spectral.affine import AffineMap
 from embfilter_viz.spectral.filters import Filter, projected
 from embfilter_viz.spectral.windows import Window
-from embfilter_viz.system.files import written_whole
+from embfilter_viz.system.outputs import written_output
 
 __all__ = ["SavedFilter", "SavedMap", "filter_bytes", "load_filter", "save_filter"]
 
@@ -177,8 +176,7 @@ def save_filter(
         InputError: the place cannot be written to, or holds something that is no export of ours
             and ``force`` is not given.
     """
-    writable_file(path, force=force)
-    with written_whole(path) as file:
+    with written_output(path, force=force) as file:
         file.write(filter_bytes(model, what, prompt=prompt, gauge=gauge))
     E = np.random.default_rng(0).standard_normal((_CHECKED, model.d_model), dtype=np.float32)
     ours, theirs = map_of(model, what)(E), load_filter(path, model=model).transform(E)

@@ -4,7 +4,7 @@ import zipfile
 from pathlib import Path
 
 from embfilter_viz.errors import InputError
-from embfilter_viz.system.files import written_whole
+from embfilter_viz.system.outputs import written_output
 from embfilter_viz.system.progress import Progress, silent
 
 __all__ = ["zip_folder"]
@@ -33,7 +33,10 @@ def zip_folder(folder: Path, *, progress: Progress = silent) -> Path:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     total, done = sum(path.stat().st_size for path in files) / 1e6, 0.0
     target = folder.with_name(f"{folder.name}.zip")
-    with written_whole(target) as out, zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+    with (
+        written_output(target, force=True) as out,  # a place of ours in the cache
+        zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive,
+    ):
         for path in files:
             entry = zipfile.ZipInfo.from_file(path, f"{folder.name}/{path.relative_to(folder)}")
             with path.open("rb") as source, archive.open(entry, "w", force_zip64=True) as place:

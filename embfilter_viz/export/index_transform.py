@@ -9,12 +9,11 @@ import numpy as np
 
 from embfilter_viz.analyses.methods import WINDOW
 from embfilter_viz.errors import InputError
-from embfilter_viz.export.places import beside, writable_file
 from embfilter_viz.export.provenance import Check, Provenance, check_of, markdown_rows, provenance
 from embfilter_viz.export.refinement import Refinement, map_of
 from embfilter_viz.model import Model
 from embfilter_viz.spectral.windows import Window
-from embfilter_viz.system.files import written_whole
+from embfilter_viz.system.outputs import beside, checked_output, written_output
 
 __all__ = ["faiss_bytes", "faiss_transform", "save_faiss"]
 
@@ -85,10 +84,13 @@ def save_faiss(
     Raises:
         InputError: FAISS is not installed, or the place cannot be written to.
     """
-    writable_file(path, force=force)
+    checked_output(path, force=force)  # before the work, not after it
     content, check = faiss_bytes(model, what)
     about = provenance(model, what, prompt=prompt, gauge=gauge)
-    with written_whole(path) as file, written_whole(beside(path)) as note:
+    with (
+        written_output(path, force=force) as file,
+        written_output(beside(path), force=force) as note,
+    ):
         file.write(content)
         note.write(_note(path.name, about, check).encode())
     return check

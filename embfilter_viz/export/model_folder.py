@@ -7,7 +7,7 @@ of ours and no trust in the folder's code is needed to use it.
 import json
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from embfilter_viz.analyses.methods import WINDOW
 from embfilter_viz.errors import InputError
 from embfilter_viz.export.folder_config import for_every_reader
 from embfilter_viz.export.folder_readers import OLDER, readers_section
-from embfilter_viz.export.places import CARD, written_folder
 from embfilter_viz.export.provenance import Check, Provenance, check_of, markdown_rows, provenance
 from embfilter_viz.export.published_folder import write_projection, write_published
 from embfilter_viz.export.refinement import Refinement, map_of
@@ -28,6 +27,7 @@ from embfilter_viz.models.encoding.published import read_published
 from embfilter_viz.spectral.affine import AffineMap
 from embfilter_viz.spectral.windows import Window
 from embfilter_viz.system.memory import in_words, memory_free
+from embfilter_viz.system.outputs import CARD, written_folder
 from embfilter_viz.system.progress import Progress, silent
 
 __all__ = ["LEAST_COSINE", "MODULES", "FolderExport", "save_model_folder"]
@@ -82,6 +82,7 @@ def save_model_folder(
     *,
     prompt: str = "prompteol",
     gauge: str = "centred",
+    inputs: Iterable[Path] = (),
     force: bool = False,
     progress: Progress = silent,
 ) -> FolderExport:
@@ -93,6 +94,7 @@ def save_model_folder(
         what: the window, or another method made ready.
         prompt: ``prompteol``, ``mean`` or ``last``, or ``published`` of an embedder.
         gauge: noted in the README.
+        inputs: files and folders that the work reads, and that are not moved aside.
         force: move what is foreign in that place aside.
         progress: told megabytes and texts; may raise ``Cancelled``, which leaves nothing behind.
 
@@ -132,7 +134,7 @@ def save_model_folder(
     about = provenance(model, what, prompt=prompt, gauge=gauge)
     weights = sorted({entry.file for entry in tables})
     _check_disk(path, sum(file.stat().st_size for file in weights))
-    with written_folder(path, force=force) as folder:
+    with written_folder(path, inputs=[*inputs, source], force=force) as folder:
         _copy([*weights, *source.glob("*.safetensors.index.json")], folder, progress)
         config = json.loads((source / "config.json").read_text(encoding="utf-8-sig"))
         _write(folder / "config.json", for_every_reader(config))

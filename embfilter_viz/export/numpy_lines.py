@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from embfilter_viz.analyses.methods import WINDOW
-from embfilter_viz.export.places import writable_file
 from embfilter_viz.export.provenance import Check, Provenance, check_of, provenance
 from embfilter_viz.export.refinement import Refinement, map_of
 from embfilter_viz.model import Model
 from embfilter_viz.spectral.windows import Window
-from embfilter_viz.system.files import written_whole
+from embfilter_viz.system.outputs import checked_output, written_output
 
 __all__ = ["npy_bytes", "numpy_lines", "numpy_zip", "save_numpy"]
 
@@ -115,16 +114,18 @@ def save_numpy(
         InputError: either place cannot be written to, or holds something foreign.
     """
     matrix = path.with_suffix(".npy")
-    writable_file(path, force=force)
-    if not path.exists():
-        writable_file(matrix, force=force)
+    checked_output(path, force=force)
+    ours = path.exists()  # a script that may be replaced, and so may its numbers
     about = provenance(model, what, prompt=prompt, gauge=gauge)
     content = npy_bytes(model, what)
     E = np.random.default_rng(0).standard_normal((_CHECKED, model.d_model), dtype=np.float32)
     stored = np.load(io.BytesIO(content))
     theirs = E @ stored[: model.d_model] + stored[model.d_model :].sum(axis=0)
     check = check_of(map_of(model, what)(E), theirs, f"{_CHECKED} random vectors")
-    with written_whole(matrix) as array, written_whole(path) as script:
+    with (
+        written_output(matrix, force=force or ours) as array,
+        written_output(path, force=force) as script,
+    ):
         array.write(content)
         script.write(numpy_lines(about, matrix.name, check).encode())
     return check

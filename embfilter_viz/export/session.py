@@ -13,7 +13,6 @@ from embfilter_viz.analyses.spectroscopy import spectroscopy
 from embfilter_viz.analyses.spectrum import describe_spectrum
 from embfilter_viz.analyses.sweep import Sweep, WindowScore
 from embfilter_viz.data import a_few_demo_texts
-from embfilter_viz.export.places import writable_file
 from embfilter_viz.export.provenance import provenance
 from embfilter_viz.figures import average_token as average_token_figures
 from embfilter_viz.figures import claims as claim_figures
@@ -26,7 +25,7 @@ from embfilter_viz.model import Model
 from embfilter_viz.models.encoding.prompts import PUBLISHED, find_prompt
 from embfilter_viz.models.sources.names import without_place
 from embfilter_viz.spectral.windows import Window
-from embfilter_viz.system.files import written_whole
+from embfilter_viz.system.outputs import written_output
 from embfilter_viz.system.progress import Progress, silent
 
 __all__ = [
@@ -115,8 +114,7 @@ def save_report(path: Path, html: str, *, force: bool = False) -> None:
     Raises:
         InputError: the place cannot be written to, or holds a file that is no export of ours.
     """
-    writable_file(path, force=force)
-    with written_whole(path) as file:
+    with written_output(path, force=force) as file:
         file.write(html.encode("utf-8"))
 
 

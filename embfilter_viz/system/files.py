@@ -1,77 +1,45 @@
 """Files written whole or not at all."""
 
 import glob
+import hashlib
 import os
+import re
+import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
-from embfilter_viz.errors import InputError
+__all__ = ["part_of", "write_atomically"]
 
-__all__ = ["part_of", "write_atomically", "written_whole"]
+_LONGEST_NAME = 200
+"""Bytes of a name beside which there is room for more."""
 
 
 def part_of(path: Path) -> Path:
-    """The place beside ``path`` where this process makes it, until all of it is there.
+    """A new place beside ``path`` to make it in, until all of it is there.
 
     What processes that have ended left in their own places is removed: a process that is killed
     cannot tidy up.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     left = Path(folder, ".x.999999999.part")
+    ...     left = Path(folder, ".x.999999999-0.part")
     ...     left.touch()
-    ...     part_of(Path(folder, "x")).name == f".x.{os.getpid()}.part", left.exists()
+    ...     part_of(Path(folder, "x")).match(f".x.{os.getpid()}-*.part"), left.exists()
     (True, False)
     """
     import psutil
 
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        number = left.name.removeprefix(f".{path.name}.").removesuffix(".part")
+    name = path.name
+    if len(os.fsencode(name)) > _LONGEST_NAME:  # file systems take 255 bytes
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
+    for left in path.parent.glob(f".{glob.escape(name)}.*.part"):
+        number = re.split(r"[-.]", left.name.removeprefix(f".{name}."), maxsplit=1)[0]
         if number.isdecimal() and not psutil.pid_exists(int(number)):
             with suppress(OSError):  # another process may be doing the same
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
-    return path.with_name(f".{path.name}.{os.getpid()}.part")
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[BinaryIO]:
-    """A file to write into, called ``path`` only once all of it is there.
-
-    It is made at once under another name in the same folder, so that a place that cannot be
-    written to is known before the work and not after it. Whatever ends the block early leaves
-    ``path`` as it was.
-
-    Raises:
-        InputError: the folder is not there or refuses the file, or ``path`` is a folder.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with written_whole(Path(folder, "x")) as file:
-    ...         _ = file.write(b"all of it")
-    ...     Path(folder, "x").read_bytes()
-    b'all of it'
-    """
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; name a file in it, such as {path / 'out.npy'}")
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: there is no folder {path.parent}; make it first")
-    part = part_of(path)
-    try:
-        try:
-            with part.open("wb") as file:
-                yield file
-            part.replace(path)
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise InputError(
-                f"{path}: cannot be written ({reason}); choose another place"
-            ) from error
-    finally:
-        part.unlink(missing_ok=True)
+    return path.with_name(f".{name}.{os.getpid()}-{secrets.token_hex(3)}.part")
 
 
 def write_atomically(path: Path, content: str) -> None:

@@ -11,6 +11,7 @@ from embfilter_viz.embeddings.cosines import unit_rows
 from embfilter_viz.errors import InputError
 from embfilter_viz.export.filter_file import SavedFilter, SavedMap
 from embfilter_viz.model import Model
+from embfilter_viz.system.outputs import written_output
 from embfilter_viz.system.progress import Progress, silent
 from embfilter_viz.vectors.arrow import ArrowVectors
 from embfilter_viz.vectors.filtering import OF_LENGTH_ONE, Filtering
@@ -66,6 +67,7 @@ def apply_filter(
     vectors: StoredVectors,
     out: str | Path,
     *,
+    force: bool = False,
     progress: Progress = silent,
 ) -> Applied:
     """Filter stored raw vectors into a file of the same kind, block by block.
@@ -76,6 +78,7 @@ def apply_filter(
         filter: as :func:`~embfilter_viz.export.filter_file.load_filter` gives it.
         vectors: as :func:`~embfilter_viz.vectors.opening.open_vectors` gives them.
         out: the file to write, of the same ending; whole or not at all.
+        force: whether a file that is not ours may be replaced.
         progress: told of the vectors; may raise ``Cancelled``.
 
     Returns:
@@ -84,7 +87,7 @@ def apply_filter(
     Raises:
         InputError: vectors of another width or checkpoint than the filter's, vectors that were
             filtered before, vectors of length 1 for a filter that adds an offset, a number that
-            is not finite, or an output that is the input or of another kind.
+            is not finite, or an output that is the input, of another kind or not ours.
     """
     out = Path(out)
     check_place(vectors, out)
@@ -107,13 +110,14 @@ def apply_filter(
             progress("Filtering", written, vectors.rows, "vectors")
 
     said = {**filter.metadata, "filtered": "true"}
-    vectors.write(out, by.dimensions, said, filtered())
+    with written_output(out, inputs=[vectors.path], force=force) as file:
+        vectors.write(file, by.dimensions, said, filtered())
     return Applied(str(out), written, vectors.width, by.dimensions, by.dtype.name,
                    by.normalised, by.checked)  # fmt: skip
 
 
 def check_place(vectors: StoredVectors, out: Path) -> None:
-    """Refuse an output that is the input, or a file of another kind.
+    """Refuse an output that is a file of another kind.
 
     Raises:
         InputError: as said.
@@ -125,10 +129,6 @@ def check_place(vectors: StoredVectors, out: Path) -> None:
         raise InputError(
             f"-o {out}: {vectors.path.name} is filtered into a file of its own kind; name it "
             f"{out.with_suffix(vectors.path.suffix).name}"
-        )
-    if out.exists() and out.samefile(vectors.path):
-        raise InputError(
-            f"-o {out}: this is the file of the raw vectors; name another, so that they are kept"
         )
 
 

@@ -4,12 +4,11 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from embfilter_viz.errors import InputError
-from embfilter_viz.system.files import written_whole
 from embfilter_viz.vectors.stored import PRECISIONS, Block, kept_precision, rows_at_once
 from embfilter_viz.wording import listed
 
@@ -109,12 +108,12 @@ class ArrowVectors:
             first += len(batch)
 
     def write(
-        self, out: Path, width: int, said: Mapping[str, str], blocks: Iterator[Block]
+        self, out: BinaryIO, width: int, said: Mapping[str, str], blocks: Iterator[Block]
     ) -> None:
         """Write the same table with filtered vectors in the column's place.
 
         Args:
-            out: the file, of the same kind.
+            out: the open file, of the same kind.
             width: numbers in each filtered vector.
             said: noted in the file's metadata.
             blocks: the vectors with the rows that they belong to.
@@ -126,7 +125,7 @@ class ArrowVectors:
         notes = {**(self._file.schema.metadata or {}), NOTE: json.dumps(dict(said)).encode()}
         field = pa.field(self._column, pa.list_(kind, width))
         schema = self._file.schema.set(place, field).with_metadata(notes)
-        with written_whole(out) as file, self._file.writer(file, schema) as writer:
+        with self._file.writer(out, schema) as writer:
             for block, (batch, held) in blocks:
                 column = lists_of(block, held, len(batch), field.type)
                 columns = [*batch.columns[:place], column, *batch.columns[place + 1 :]]

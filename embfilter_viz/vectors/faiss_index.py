@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from embfilter_viz.errors import InputError
-from embfilter_viz.system.files import written_whole
 from embfilter_viz.vectors.stored import Block, rows_at_once
 
 __all__ = ["FaissVectors"]
@@ -65,17 +64,17 @@ class FaissVectors:
             yield self._inner.reconstruct_n(first, min(step, self.rows - first)), None
 
     def write(
-        self, out: Path, width: int, said: Mapping[str, str], blocks: Iterator[Block]
+        self, out: BinaryIO, width: int, said: Mapping[str, str], blocks: Iterator[Block]
     ) -> None:
         """Write a flat index with the filtered vectors and the same ids.
 
         Args:
-            out: the file.
+            out: the open file.
             width: numbers in each.
             said: not written; an index has no room for it.
             blocks: the vectors.
         """
-        faiss: Any = _faiss(out)
+        faiss: Any = _faiss(self.path)
         flat = faiss.IndexFlat(width, self._inner.metric_type)
         kept = flat if self._ids is None else faiss.IndexIDMap(flat)
         for block, _ in blocks:
@@ -84,8 +83,7 @@ class FaissVectors:
                 kept.add(rows)
             else:
                 kept.add_with_ids(rows, self._ids[kept.ntotal : kept.ntotal + len(rows)])
-        with written_whole(out) as file:
-            faiss.write_index(kept, faiss.PyCallbackIOWriter(file.write))
+        faiss.write_index(kept, faiss.PyCallbackIOWriter(out.write))
 
 
 def _faiss(path: Path) -> Any:

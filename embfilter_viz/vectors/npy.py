@@ -8,7 +8,6 @@ import numpy as np
 from numpy.lib import format as npy
 
 from embfilter_viz.errors import InputError
-from embfilter_viz.system.files import written_whole
 from embfilter_viz.vectors.stored import PRECISIONS, Block, kept_precision, rows_at_once
 
 __all__ = ["NpyVectors"]
@@ -68,12 +67,12 @@ class NpyVectors:
                 yield block.reshape(-1, self.width), None
 
     def write(
-        self, out: Path, width: int, said: Mapping[str, str], blocks: Iterator[Block]
+        self, out: BinaryIO, width: int, said: Mapping[str, str], blocks: Iterator[Block]
     ) -> None:
         """Write filtered rows; such a file has no room for notes.
 
         Args:
-            out: the file.
+            out: the open file.
             width: numbers in each.
             said: not written.
             blocks: the rows.
@@ -82,10 +81,9 @@ class NpyVectors:
         header = {
             "descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": (self.rows, width)
         }  # fmt: skip
-        with written_whole(out) as file:
-            npy.write_array_header_1_0(file, header)
-            for block, _ in blocks:
-                file.write(np.ascontiguousarray(block, dtype=dtype).data)
+        npy.write_array_header_1_0(out, header)
+        for block, _ in blocks:
+            out.write(np.ascontiguousarray(block, dtype=dtype).data)
 
 
 def _header(path: Path, file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
@@ -48,12 +48,12 @@ class StoredVectors(Protocol):
         """Return the vectors, block by block in their order."""
 
     def write(
-        self, out: Path, width: int, said: Mapping[str, str], blocks: Iterator[Block]
+        self, out: BinaryIO, width: int, said: Mapping[str, str], blocks: Iterator[Block]
     ) -> None:
-        """Write blocks of filtered vectors to a file of this kind, whole or not at all.
+        """Write blocks of filtered vectors to an open file of this kind.
 
         Args:
-            out: the file.
+            out: the open file.
             width: numbers in each filtered vector.
             said: what is noted in the file, where it has room for notes.
             blocks: filtered vectors with what else belongs to their rows.

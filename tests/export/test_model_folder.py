@@ -14,11 +14,11 @@ from embfilter_viz.analyses.calibration import Calibration
 from embfilter_viz.analyses.methods import Parts
 from embfilter_viz.errors import Cancelled, InputError
 from embfilter_viz.export.model_folder import LEAST_COSINE, MODULES, save_model_folder
-from embfilter_viz.export.places import written_folder
 from embfilter_viz.export.refinement import refinement
 from embfilter_viz.model import Model
 from embfilter_viz.spectral.filters import EmbedFilter
 from embfilter_viz.spectral.windows import Window
+from embfilter_viz.system.outputs import written_folder
 from tests.models.tiny_adapters import adapter_on
 from tests.models.tiny_checkpoints import (
     build_model,

@@ -112,7 +112,7 @@ def test_foreign_files_are_refused_and_left_alone(tiny_model: Model, tmp_path: P
     save_file({"V_window": np.eye(2, dtype=np.float32)}, foreign)
     with pytest.raises(InputError, match="no filter of ours"):
         load_filter(foreign)
-    with pytest.raises(InputError, match="no export of ours"):
+    with pytest.raises(InputError, match="not as embfilter-viz wrote it"):
         save_filter(foreign, tiny_model, WINDOW)
     assert load_file(foreign)["V_window"].shape == (2, 2)
     save_filter(foreign, tiny_model, WINDOW, force=True)
