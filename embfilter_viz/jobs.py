@@ -4,16 +4,22 @@ A :class:`Job` runs one function that takes ``progress``. Whoever asks for a job
 while it runs gets the same job. It is stopped when the last of those who wait for it cancels it, or
 asks for other work in its place. A reader who cancels while others wait only stops waiting, and one
 whose tab is closed stops nothing.
+
+Quick jobs (one text, one window) have workers of their own and come first at the model, so a reader
+waits for no other reader's corpus. Of long jobs that wait, the next is one of the owner who has the
+fewest at work.
 """
 
-import queue
+import itertools
 import threading
 import time
 from collections.abc import Callable, Hashable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 from embfilter_viz.errors import Cancelled, InputError
+from embfilter_viz.system.turns import in_a_hurry
 
 __all__ = ["Job", "Jobs", "words_for_seconds"]
 
@@ -22,6 +28,9 @@ KEEP_ENDED = 64
 
 KEEP_BYTES = 1e9
 """How many bytes their results may hold together, beyond the newest; see ``nbytes``."""
+
+LARGE = 16e6
+"""Bytes of a result from which it is let go when the last session that asked for it ends."""
 
 
 @dataclass(eq=False)
@@ -32,6 +41,8 @@ class Job:
     """What makes two requests the same."""
     title: str
     """What the reader is told is happening."""
+    quick: bool = False
+    """Whether it takes a moment, so that it need not wait for long ones."""
     what: str = ""
     """The present stage, in words."""
     done: float = 0.0
@@ -147,7 +158,8 @@ class Job:
             self.started = self._stage_started = time.monotonic()
         try:
             self.progress(self.title, 0, 0, "")
-            self._end(result=function(progress=self.progress))
+            with in_a_hurry() if self.quick else nullcontext():
+                self._end(result=function(progress=self.progress))
         except BaseException as error:  # kept for whoever waits; a worker must not die of it
             self._end(error=error)
 
@@ -158,7 +170,10 @@ class Job:
 
 
 class Jobs:
-    """A few workers and the jobs given to them, taken up in the order of asking.
+    """A few workers for long jobs, as many for quick ones, and the jobs given to them.
+
+    Args:
+        workers: of each kind.
 
     >>> jobs = Jobs(workers=1)
     >>> job = jobs.start("sum", "Adding", lambda progress: 2 + 2, owner="me")
@@ -170,14 +185,23 @@ class Jobs:
 
     def __init__(self, workers: int = 4) -> None:
         self._jobs: dict[Hashable, Job] = {}
-        self._lock = threading.Lock()
-        self._waiting: queue.SimpleQueue[tuple[Job, Callable[..., Any]]] = queue.SimpleQueue()
-        for number in range(workers):
+        self._lock = threading.RLock()
+        self._given = threading.Condition(self._lock)
+        self._waiting: dict[Job, Callable[..., Any]] = {}
+        self._at_work: list[Job] = []
+        for number, quick in itertools.product(range(workers), (False, True)):
             # Daemons, unlike a ThreadPoolExecutor's: Ctrl-C on the server must not wait for them.
-            threading.Thread(target=self._work, name=f"embfilter-job-{number}", daemon=True).start()
+            name = f"embfilter-{'quick-' if quick else ''}job-{number}"
+            threading.Thread(target=self._work, args=(quick,), name=name, daemon=True).start()
 
     def start(
-        self, key: Hashable, title: str, function: Callable[..., Any], *, owner: str = ""
+        self,
+        key: Hashable,
+        title: str,
+        function: Callable[..., Any],
+        *,
+        owner: str = "",
+        quick: bool = False,
     ) -> Job:
         """Return the job of that key, started if there is none or if it was cancelled or failed.
 
@@ -188,6 +212,7 @@ class Jobs:
             title: what a reader sees.
             function: the work, called with ``progress``.
             owner: who asks for it.
+            quick: whether it takes a moment: one text, one window.
 
         Returns:
             the job.
@@ -196,11 +221,12 @@ class Jobs:
             job = self._jobs.get(key)
             if job is None or job.stopping or job.error is not None:
                 quitters = set() if job is None else job.quitters
-                job = Job(key, title, quitters=quitters)
+                job = Job(key, title, quick, quitters=quitters)
                 self._jobs.pop(key, None)
                 self._jobs[key] = job
                 self._forget_old()
-                self._waiting.put((job, function))
+                self._waiting[job] = function
+                self._given.notify_all()
             job.owners.add(owner)
             job.quitters.discard(owner)
             return job
@@ -227,46 +253,78 @@ class Jobs:
             job = self._jobs.get(key)
             if job is not None and job.running:
                 job.quitters.add(owner)
-                _leave(job, owner)
+                self._leave(job, owner)
 
     def leave(self, owner: str, key: Hashable) -> None:
         """Have ``owner`` wait no longer because they ask for other work in its place; as above."""
         with self._lock:
             job = self._jobs.get(key)
             if job is not None and owner in job.owners:
-                _leave(job, owner)
+                self._leave(job, owner)
 
     def gone(self, owner: str) -> None:
-        """Forget an owner whose session ended; the work that they began goes on."""
+        """Forget an owner whose session ended; the work that they began goes on.
+
+        Large results that nobody else asked for are let go.
+        """
         with self._lock:
-            for job in self._jobs.values():
-                job.owners.discard(owner)
+            for key, job in list(self._jobs.items()):
                 job.quitters.discard(owner)
+                if owner in job.owners:
+                    job.owners.discard(owner)
+                    if not (job.running or job.owners) and _size(job) >= LARGE:
+                        del self._jobs[key]
 
     def ahead_of(self, job: Job) -> int:
-        """Say how many running or waiting jobs were asked for before this one."""
+        """Say how many jobs of its kind are at work or are to be taken up before this one."""
         with self._lock:
-            return sum(j.running and j.created < job.created for j in self._jobs.values())
+            at_work = sum(one.quick == job.quick for one in self._at_work)
+            waiting = sorted(self._of_kind(job.quick), key=self._turn)
+            return at_work + (waiting.index(job) if job in waiting else 0)
 
-    def _work(self) -> None:
+    def _leave(self, job: Job, owner: str) -> None:
+        job.owners.discard(owner)
+        if job.running and not job.owners:
+            job.cancel()
+            if not job.running:
+                self._waiting.pop(job, None)  # it never began, and never will
+
+    def _of_kind(self, quick: bool) -> list[Job]:
+        return [job for job in self._waiting if job.quick == quick]
+
+    def _turn(self, job: Job) -> tuple[int, float]:
+        """Return what orders waiting jobs: its owner's jobs at work, then when it was asked for."""
+        at_work = (
+            sum(owner in one.owners and not one.quick for one in self._at_work)
+            for owner in job.owners
+        )
+        return min(at_work, default=0), job.created
+
+    def _work(self, quick: bool) -> None:
         while True:
-            job, function = self._waiting.get()
+            with self._given:
+                while not (waiting := self._of_kind(quick)):
+                    self._given.wait()
+                job = min(waiting, key=self._turn)
+                function = self._waiting.pop(job)
+                self._at_work.append(job)
             job._run(function)
-            del job, function  # an idle worker holds on to no result
+            with self._lock:
+                self._at_work.remove(job)
+            del job, function, waiting  # an idle worker holds on to no result
 
     def _forget_old(self) -> None:
         ended = [key for key, job in self._jobs.items() if not job.running]
-        spare, held = len(ended) - KEEP_ENDED, 0
+        spare, held = len(ended) - KEEP_ENDED, 0.0
         for number, key in reversed(list(enumerate(ended))):
-            held += getattr(self._jobs[key].result, "nbytes", 0)
+            held += _size(self._jobs[key])
             if number < spare or (held > KEEP_BYTES and number < len(ended) - 1):
                 del self._jobs[key]
 
 
-def _leave(job: Job, owner: str) -> None:
-    job.owners.discard(owner)
-    if job.running and not job.owners:
-        job.cancel()
+def _size(job: Job) -> float:
+    """Bytes that the result says it holds; 0 where it does not say."""
+    return getattr(job.result, "nbytes", 0)
 
 
 def words_for_seconds(seconds: float) -> str:

@@ -1,7 +1,9 @@
 """Long work: watched, shared, cancelled, restarted, and never the death of its worker."""
 
 import threading
+import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from embfilter_viz.errors import Cancelled, InputError
 from embfilter_viz.jobs import KEEP_ENDED, Job, Jobs, words_for_seconds
 from embfilter_viz.system.progress import Progress
+from embfilter_viz.system.turns import Turns, in_a_hurry
 
 SOON = 5.0
 """Seconds after which a test gives up on an event that comes in milliseconds."""
@@ -306,6 +309,96 @@ def test_one_long_job_does_not_hold_up_another_worker() -> None:
     assert long.running
     work.step()
     long.wait(SOON)
+
+
+def test_quick_work_waits_for_no_long_work() -> None:
+    work = Steps(1)
+    jobs = Jobs(1)
+    long = started(jobs, work, key="long")
+    waiting = jobs.start("longer", "Longer", lambda progress: 1)
+    quick = jobs.start("quick", "Quick", lambda progress: 5, owner="you", quick=True)
+    assert quick.wait(SOON) == 5
+    assert (jobs.ahead_of(quick), jobs.ahead_of(waiting)) == (0, 1)
+    assert long.running
+    assert waiting.started is None
+    work.step()
+    assert waiting.wait(SOON) == 1
+
+
+def test_a_second_long_job_of_one_reader_waits_behind_the_first_of_others() -> None:
+    blocking = {name: Steps(1) for name in ("mine", "yours")}
+    jobs, order = Jobs(2), []
+    for owner, work in blocking.items():
+        started(jobs, work, owner, key=owner)
+    asked = [("mine", "a"), ("mine", "b"), ("others", "c"), ("yours", "d")]
+    later = {
+        name: jobs.start(name, name, lambda progress, name=name: order.append(name), owner=owner)
+        for owner, name in asked
+    }
+    assert [jobs.ahead_of(job) for job in later.values()] == [3, 4, 2, 5]
+    blocking["yours"].step()  # now only "mine" has a job at work
+    for job in later.values():
+        job.wait(SOON)
+    assert order == ["c", "d", "a", "b"]
+    blocking["mine"].step()
+
+
+def test_a_text_overtakes_a_corpus_at_the_model() -> None:
+    turns, order = Turns(), []
+    jobs = Jobs(4)
+    asked = threading.Semaphore(0)
+
+    def take(name: str) -> Callable[..., None]:
+        def work(progress: Progress) -> None:
+            asked.release()
+            with turns:
+                order.append(name)
+
+        return work
+
+    with turns:
+        started_jobs = []
+        for number, quick in enumerate([False, False, True, True]):
+            name = f"{'text' if quick else 'corpus'} {number}"
+            started_jobs.append(jobs.start(name, name, take(name), quick=quick))
+            assert asked.acquire(timeout=SOON)
+            while len(turns._waiting) + len(turns._hurried) <= number:
+                time.sleep(0.001)
+    for job in started_jobs:
+        job.wait(SOON)
+    assert order == ["text 2", "text 3", "corpus 0", "corpus 1"]
+
+
+def test_texts_do_not_starve_a_corpus() -> None:
+    turns, order = Turns(), []
+
+    def take(name: str, hurried: bool) -> None:
+        with in_a_hurry() if hurried else nullcontext(), turns:
+            order.append(name)
+
+    threads = []
+    with turns:
+        for name in ("corpus", *"abcde"):
+            threads.append(threading.Thread(target=take, args=(name, name != "corpus")))
+            threads[-1].start()
+            while len(turns._waiting) + len(turns._hurried) < len(threads):
+                time.sleep(0.001)
+    for thread in threads:
+        thread.join()
+    assert order == ["a", "b", "c", "corpus", "d", "e"]
+
+
+def test_a_large_result_goes_with_the_last_reader_who_asked_for_it() -> None:
+    jobs = Jobs(1)
+    for key, size in (("large", 2_000_000), ("small", 10)):
+        work = lambda progress, size=size: np.zeros(size)  # noqa: E731
+        for owner in ("me", "you"):
+            jobs.start(key, "Working", work, owner=owner).wait(SOON)
+    jobs.gone("me")
+    assert jobs.find("large") is not None
+    jobs.gone("you")
+    assert jobs.find("large") is None
+    assert jobs.find("small") is not None
 
 
 def test_waiting_can_time_out() -> None:

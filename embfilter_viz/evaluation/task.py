@@ -6,6 +6,7 @@ a query's nDCG, a right or wrong answer. :meth:`Task.scores` turns outcomes into
 units or for any number of resamples of them.
 """
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -44,6 +45,11 @@ class Task(ABC):
     """Where they come from: the name of a file, or of a demo set."""
     notes: tuple[str, ...] = field(default=(), kw_only=True)
     """What was decided in making it, one plain sentence each."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the texts take in memory."""
+        return sum(map(sys.getsizeof, self.texts))
 
     @property
     @abstractmethod

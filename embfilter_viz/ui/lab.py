@@ -80,7 +80,7 @@ def strip_score(view: View, chosen: ChosenTask, found: Sweep) -> WindowScore | N
 
     return outcome(
         ("strip score", *_key(view, chosen), str(window), found.critical),
-        f"Scoring {window}", work, slot="strip score",
+        f"Scoring {window}", work, slot="strip score", quick=True,
     )  # fmt: skip
 
 

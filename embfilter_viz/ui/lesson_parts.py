@@ -153,6 +153,7 @@ class Parts:
             ("by eye", self.view.model.identity, self.view.prompt, digest(self.two)),
             "Scoring a grid of windows",
             lambda progress: WindowsByEye(embeddings.astype(np.float64) @ V, pairs),
+            quick=True,
         )
         return None if made is None else made.report(self.view.window)
 

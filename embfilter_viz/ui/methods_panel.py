@@ -149,7 +149,9 @@ def _ready(view: View, chosen: ChosenTask, name: str) -> _Ready | None:
             weights = Parts(model, window, progress=progress).reweighting().weights_
         return _Ready(taken, weights)
 
-    return outcome(("method", name, *_key(view, chosen)), f"Making {name}", work, slot="method")
+    return outcome(
+        ("method", name, *_key(view, chosen)), f"Making {name}", work, slot="method", quick=True
+    )
 
 
 def _key(view: View, chosen: ChosenTask) -> tuple[Hashable, ...]:

@@ -93,6 +93,7 @@ def embedded(view: View, text: str) -> Any:
         ("embed", model.identity, prompt, digest((text,))),
         "Reading your text",
         lambda progress: model.encode([text], prompt, progress=progress),
+        quick=True,
     )
 
 
@@ -130,6 +131,7 @@ def token_frequencies(
         lambda progress: model.frequencies(
             source, texts, alpha=alpha, language=language, progress=progress
         ),
+        quick=source != "model",
     )
 
 
@@ -190,6 +192,7 @@ def layer_states(view: View, text: str) -> Any:
         ("layers", model.identity, prompt, digest((text,))),
         "Reading your text, layer by layer",
         lambda progress: model.layers(text, prompt),
+        quick=True,
     )
 
 
@@ -221,6 +224,7 @@ def text_lens(
             moving=len(states) > 1,
             progress=progress,
         ),
+        quick=True,
     )
 
 
@@ -246,6 +250,7 @@ def prompt_states(
         ("prompt", model.identity, prompt, digest((text,)), relative, *_named(frequencies)),
         "Reading every token of your text",
         lambda progress: prompt_lens(model, text, prompt, frequencies=frequencies, means=means),
+        quick=True,
     )
 
 
@@ -284,6 +289,7 @@ def position_map(
         lambda progress: ready.map(
             side, window, removal=removal, columns=columns, token=token, progress=progress
         ),
+        quick=True,
     )
 
 
@@ -329,6 +335,7 @@ def direction(
         lambda progress: describe_direction(
             model, index, top=12, centre=centre, frequencies=frequencies
         ),
+        quick=True,
     )
 
 
@@ -356,6 +363,7 @@ def logit_shifts(
         lambda progress: spectroscopy(
             model, frequencies, gauge=gauge, top=top, n_bands=n_bands, progress=progress
         ),
+        quick=True,
     )  # fmt: skip
 
 
@@ -365,6 +373,7 @@ def scripts(model: Model, frequencies: TokenFrequencies) -> ScriptShares | None:
         ("scripts", model.identity, *_named(frequencies)),
         "Looking at the scripts of tokens",
         lambda progress: script_shares(model, frequencies, progress=progress),
+        quick=True,
     )
 
 
@@ -382,7 +391,10 @@ def text_geometry(view: View, embeddings: np.ndarray, texts: Sequence[str]) -> T
         return TextGeometry(model, embeddings, reference, progress=progress)
 
     return outcome(
-        ("geometry", model.identity, prompt, digest(tuple(texts))), "Measuring the texts", work
+        ("geometry", model.identity, prompt, digest(tuple(texts))),
+        "Measuring the texts",
+        work,
+        quick=True,
     )
 
 
@@ -401,6 +413,7 @@ def reference_texts(view: View, reference: Reference, *, ask: bool = True) -> Re
         ("reference", model.identity, view.prompt, digest(reference.texts), labels),
         "Measuring the texts to compare with",
         lambda progress: ReferenceTexts(model, reference, embeddings, progress=progress),
+        quick=True,
     )
 
 
@@ -458,6 +471,7 @@ def relative_text(
         lambda progress: RelativeText(
             model, states, means, text=text, frequencies=frequencies, moving=True, progress=progress
         ),
+        quick=True,
     )
 
 
@@ -521,6 +535,7 @@ def text_pair(
         lambda progress: TextPair(
             view.model, embeddings, ready, frequencies, moving=True, progress=progress
         ),
+        quick=True,
     )
 
 
@@ -544,6 +559,7 @@ def text_alike(
         lambda progress: AlikeTexts(
             view.model, embeddings, frequencies, moving=True, progress=progress
         ),
+        quick=True,
     )
 
 
@@ -575,7 +591,7 @@ def pair_texts(view: View, task: CosinePairs, *, ask: bool = True) -> PairTexts 
         return PairTexts(model, task, embeddings, reference, progress=progress)
 
     key = ("pair texts", model.identity, view.prompt, digest(texts))
-    return outcome(key, "Scoring the pairs", work)
+    return outcome(key, "Scoring the pairs", work, quick=True)
 
 
 SMALL = 2e9

@@ -82,6 +82,7 @@ def _yardstick_of(name: str) -> Yardstick | None:
         ("yardstick", name),
         f"Opening {name}",
         lambda progress: open_yardstick(name, progress=progress),
+        quick=True,
     )
 
 

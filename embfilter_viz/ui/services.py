@@ -122,7 +122,7 @@ def model_of(name: str) -> Model | None:
         _shelf().put(place, model)
         return model
 
-    model = outcome(("open", *place), f"Opening {name}", work)
+    model = outcome(("open", *place), f"Opening {name}", work, quick=True)
     if model is not None:
         jobs().forget(("open", *place))  # the shelf holds it now, and may let go of it
     return model
@@ -167,6 +167,7 @@ def outcome(
     button: str | None = None,
     note: str = "",
     slot: str | None = None,
+    quick: bool = False,
 ) -> T | None:
     """The result of a job, or ``None`` while there is none; then its state is on the page.
 
@@ -177,6 +178,7 @@ def outcome(
         button: if given, the job waits for the reader to press a button with these words.
         note: a line beside the button: how long it will take and what it does.
         slot: a place that holds one job of this session: a new key leaves the job before it.
+        quick: whether it takes a moment, so that it need not wait for others' long work.
 
     Returns:
         the result, or None.
@@ -192,7 +194,7 @@ def outcome(
     # What another reader stopped, or has stopped being made, was not stopped for this one.
     nothing = job is None or job.stopping or job.cancelled
     if not quit_it and (_at_work(job) or (nothing and button is None)):
-        job = jobs().start(key, title, function, owner=me)
+        job = jobs().start(key, title, function, owner=me, quick=quick)
         _wait_a_moment(job)
     if _at_work(job) and not quit_it:
         _watch(key)
@@ -211,7 +213,7 @@ def outcome(
         key=f"start-{abs(hash(key))}",
         type="secondary" if begun else "primary",
         on_click=_start,
-        args=(key, title, function, me),
+        args=(key, title, function, me, quick),
     )
     if note and not begun:
         st.caption(note)
@@ -223,8 +225,10 @@ def _at_work(job: Job | None) -> bool:
     return job is not None and job.running and not job.stopping
 
 
-def _start(key: Hashable, title: str, function: Callable[..., Any], owner: str) -> None:
-    jobs().start(key, title, function, owner=owner)
+def _start(
+    key: Hashable, title: str, function: Callable[..., Any], owner: str, quick: bool
+) -> None:
+    jobs().start(key, title, function, owner=owner, quick=quick)
 
 
 def _wait_a_moment(job: Job) -> None:

@@ -133,6 +133,7 @@ def _of_file(kind: str) -> ChosenTask | None:
         ("preview", digest, name, table),
         f"Looking into {name}",
         lambda progress: preview_table(data, table, name),
+        quick=True,
     )
     if preview is None:
         return None
@@ -144,6 +145,7 @@ def _of_file(kind: str) -> ChosenTask | None:
         ("task", kind, digest, name, chosen),
         f"Reading {name}",
         lambda progress: read_task(kind, data, name, columns=columns),
+        quick=True,
     )
     return None if task is None else ChosenTask(task, (kind, digest, chosen), name, columns)
 
