@@ -706,7 +706,7 @@ BAD: list[tuple[list[object], str]] = [
     (["lens", "MODEL", "a", "--window", ""], r"--window '': write it as L:R"),
     (["embed", "MODEL", "FILE"], r"Missing option '-o'"),
     (["embed", "MODEL", "no.txt", "-o", "OUT"], r"no\.txt: cannot be read"),
-    (["embed", "MODEL", "FOLDER", "-o", "OUT"], r"cannot be read \(Is a directory\)"),
+    (["embed", "MODEL", "FOLDER", "-o", "SHARDS"], r"a folder without \.parquet files; give one"),
     (["embed", "MODEL", "BLANK", "-o", "OUT"], r"blank\.txt: line 2 is blank"),
     (["embed", "MODEL", "EMPTY", "-o", "OUT"], r"empty\.txt: the file is empty"),
     (["embed", "MODEL", "BINARY", "-o", "OUT"], r"binary\.txt: .*binary"),

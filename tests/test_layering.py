@@ -27,6 +27,7 @@ ORDER = (
     ("figures",),
     ("export",),
     ("vectors",),
+    ("corpus",),
     ("jobs",),
     ("ui",),
     ("cli",),
@@ -54,6 +55,7 @@ ONLY = {
     "sentence_transformers": {"export", "models"},
     "mteb": {"evaluation"},
     "datasets": {"evaluation"},
+    "ray": {"corpus"},
 }
 # What Streamlit promises to keep; all else of it is for the module that answers for it.
 SPLIT = {"embfilter_viz", "streamlit"}  # packages whose own names are mostly modules

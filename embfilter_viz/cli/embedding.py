@@ -1,7 +1,10 @@
 """The commands that embed texts, raw and filtered, and look at what came of it."""
 
+from typing import Any
+
 import click
 
+from embfilter_viz.cli.corpus import Asked, corpus_options, embed_shards, is_corpus
 from embfilter_viz.cli.inputs import (
     frequencies_of,
     lines_of,
@@ -164,11 +167,13 @@ def lens(model: str, text: str, prompt: str, tau: str | None, window: str | None
 
 
 @click.command(
-    short_help="Embed a file of texts into a .npy, raw or filtered.",
-    epilog="""Example: embfilter-viz embed smollm2-135m texts.txt --prompt mean --tau 2 -o out.npy
+    short_help="Embed a file of texts into a .npy, or a corpus in Parquet into shards.",
+    epilog="""Examples: embfilter-viz embed smollm2-135m texts.txt --prompt mean --tau 2 -o out.npy
+
+    embfilter-viz embed smollm2-135m corpus.parquet --id id --tau 2 -o shards
 
     JSON: {"output", "rows", "columns", "dtype", "window": [l, r] or null, "prompt", "truncated",
-    "checkpoint"}""",
+    "checkpoint"}, of a corpus also {"shards", "before", "without_text", "sentence"}""",
 )
 @model_argument
 @click.argument("file")
@@ -179,16 +184,22 @@ def lens(model: str, text: str, prompt: str, tau: str | None, window: str | None
 @click.option(
     "--full", is_flag=True, help="Write the filter's full form, with d columns instead of R - L."
 )
-@output_option("OUT.npy", "The file to write; - for standard output.", required=True)
+@output_option("OUT.npy|FOLDER", "The file to write, - for standard output; of a corpus, a folder.",
+               required=True)  # fmt: skip
+@corpus_options
 @encodes
 @json_option
 def embed(model: str, file: str, prompt: str, raw: bool, tau: str | None, window: str | None,
-          full: bool, output: str, force: bool, as_json: bool) -> None:  # fmt: skip
+          full: bool, output: str, force: bool, as_json: bool, **more: Any) -> None:  # fmt: skip
     """Embed FILE, one text on each line, into a float32 .npy file with one row for each line.
 
     Rows are in the order of the lines. They are not normalised, unless the embedder's makers do so
     under --prompt published. The file appears when it is complete. After Ctrl-C, embeddings that
     are finished are kept and not computed again.
+
+    FILE may also be a corpus: a .parquet file, or a folder of them. It is embedded into Parquet
+    shards, each a range of rows with their ids, by this process or by --workers of Ray. A run that
+    was stopped, or killed, is finished by the same command. A row without a text has no vector.
     """
     import numpy as np
 
@@ -197,6 +208,14 @@ def embed(model: str, file: str, prompt: str, raw: bool, tau: str | None, window
 
     if raw and (tau is not None or window is not None or full):
         raise InputError("--raw: leaves nothing to filter; drop it, or drop --tau/--window/--full")
+    asked = Asked(**more)
+    if is_corpus(file):
+        if force:
+            raise InputError("--force: shards are not replaced; drop it, or name another folder")
+        embed_shards(model, file, output, prompt=prompt, raw=raw, tau=tau, window=window, full=full,
+                     asked=asked, as_json=as_json)  # fmt: skip
+        return
+    asked.refuse(file)
     texts = lines_of(file)
     opened = opened_model(model)
     chosen = None if raw else window_of(opened, tau, window)

@@ -1,6 +1,7 @@
 """What arguments name, opened and read: a model, a window, texts, token frequencies."""
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ __all__ = [
     "opened_model",
     "opened_models",
     "opened_yardstick",
+    "reopening",
     "texts_of",
     "window_of",
     "word_frequencies_of",
@@ -58,14 +60,24 @@ _HEAD_FROM = "embfilter_viz.head_from"
 _LANGUAGE = "embfilter_viz.language"
 
 
-def _opened(name: str, head_from: str | None) -> "Model":
+def reopening(name: str) -> "partial[Model]":
+    """Return a call that opens ``name`` in another process as :func:`opened_model` does here."""
+    return _opening(name, click.get_current_context().meta.get(_HEAD_FROM))
+
+
+def _opening(name: str, head_from: str | None) -> "partial[Model]":
     from embfilter_viz.model import open_model
 
     notes = click.get_current_context().meta
     options = {key: notes.get(f"embfilter_viz.{key}") for key in ("device", "dtype")}
     options["head_from"] = head_from
+    return partial(open_model, name, **{k: it for k, it in options.items() if it})
+
+
+def _opened(name: str, head_from: str | None) -> "Model":
+    notes = click.get_current_context().meta
     with watched() as progress:
-        model = open_model(name, progress=progress, **{k: it for k, it in options.items() if it})
+        model = _opening(name, head_from)(progress=progress)
     notes.setdefault("embfilter_viz.models", {})[name] = model
     return model
 
