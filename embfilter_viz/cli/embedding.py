@@ -167,10 +167,10 @@ def lens(model: str, text: str, prompt: str, tau: str | None, window: str | None
 
 
 @click.command(
-    short_help="Embed a file of texts into a .npy, or a corpus in Parquet into shards.",
-    epilog="""Examples: embfilter-viz embed smollm2-135m texts.txt --prompt mean --tau 2 -o out.npy
+    short_help="Embed texts into a .npy, or a corpus into shards.",
+    epilog="""Example: embfilter-viz embed smollm2-135m texts.txt --prompt mean --tau 2 -o out.npy
 
-    embfilter-viz embed smollm2-135m corpus.parquet --id id --tau 2 -o shards
+    Example: embfilter-viz embed smollm2-135m corpus.parquet --id id --tau 2 -o shards
 
     JSON: {"output", "rows", "columns", "dtype", "window": [l, r] or null, "prompt", "truncated",
     "checkpoint"}, of a corpus also {"shards", "before", "without_text", "sentence"}""",
