@@ -96,7 +96,7 @@ class Plan:
         place = self.place(part)
         try:
             note = json.loads((pq.read_metadata(place).metadata or {}).get(NOTE, b"{}"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except pa.ArrowInvalid as error:
             with place.open("rb") as file:
@@ -127,7 +127,6 @@ class Plan:
             what it holds.
         """
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         rows = rows.astype(self.dtype, copy=False)
         kind = pa.list_(pa.from_numpy_dtype(rows.dtype), rows.shape[1])
@@ -135,24 +134,31 @@ class Plan:
         shard = Shard(part.rows, part.rows - len(held), cut)
         note = {**self._note(part), "without_text": str(shard.without_text), "cut": str(cut)}
         place = self.place(part)
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            part_file = part_of(place)
-            try:
-                pq.write_table(table.replace_schema_metadata({NOTE: json.dumps(note)}), part_file)
-                part_file.replace(place)
-            finally:
-                part_file.unlink(missing_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"{place}: cannot be written ({error.strerror or error}); choose another folder"
-            ) from error
+        _put(table.replace_schema_metadata({NOTE: json.dumps(note)}), place)
         return shard
 
     def _note(self, part: Part) -> dict[str, str]:
         of_corpus = {"column": self.corpus.column, "id": self.corpus.key or ""}
         of_part = {name: str(value) for name, value in asdict(part).items()}
         return {**self.said, **of_corpus, **of_part}
+
+
+def _put(table: "pa.Table", place: Path) -> None:
+    """Write a shard whole or not at all."""
+    import pyarrow.parquet as pq
+
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        part = part_of(place)
+        try:
+            pq.write_table(table, part)
+            part.replace(place)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{place}: cannot be written ({error.strerror or error}); choose another folder"
+        ) from error
 
 
 def plan_for(

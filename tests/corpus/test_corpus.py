@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +151,11 @@ def test_a_folder_grows_and_only_what_is_new_is_embedded(tiny_model: Model, tmp_
     assert all(place.stat().st_mtime_ns == then for place, then in when.items())
     min(when).write_bytes(b"PAR1 and no more")  # damaged, and its eight rows are written again
     assert (run().before, run().before) == (22, 30)
+    kept = min(when).read_bytes()
+    min(when).write_bytes(b"something else")
+    with pytest.raises(InputError, match="is no shard; name another folder"):
+        run()
+    min(when).write_bytes(kept)
     write_corpus(folder / "b.parquet", TEXTS[1:21])
     with pytest.raises(InputError, match=r"says mark .*; name another folder with -o"):
         run()
@@ -250,9 +254,6 @@ def test_after_a_kill_the_next_run_finishes(
     assert psutil.Process().children(recursive=True) == []
 
 
-Change = Callable[[pytest.MonkeyPatch, Path], None]
-
-
 @pytest.mark.parametrize(
     ("arguments", "rule"),
     [
@@ -263,6 +264,8 @@ Change = Callable[[pytest.MonkeyPatch, Path], None]
             ["CORPUS", "-o", "FILE", "--column", "text"],
             r"shards go to a folder of their own; name another",
         ),
+        (["CORPUS", "-o", "OUT", "--force"], r"--force: shards are not replaced"),
+        (["CORPUS", "-o", "TEXTS/x", "--column", "text"], r"cannot be written \(Not a directory\)"),
         (["CORPUS", "-o", "OUT", "--ray", "auto"], r"--ray auto: say with how many workers"),
         (["CORPUS", "-o", "OUT"], r"one column must hold texts, and 'text' and 'id' do; name it"),
         (["CORPUS", "-o", "OUT", "--column", "n"], r"--column n: .* no such column of texts; it"),
@@ -286,7 +289,8 @@ def test_what_is_wrong_is_one_line(
     (tmp_path / "none").mkdir()
     (tmp_path / "not.parquet").write_bytes(b"no Parquet at all")
     pq.write_table(pa.table({"text": pa.array([], pa.string())}), tmp_path / "empty.parquet")
-    given = [str(tmp_path / places[one]) if one in places else one for one in arguments]
+    given = [re.sub("^[A-Z]+", lambda one: str(tmp_path / places[one[0]]), word)
+             for word in arguments]  # fmt: skip
     said = run(capsys, tiny, *given)
     assert re.search(rule, said), said
     assert said.count("\n") == 1
