@@ -282,6 +282,20 @@ class Jobs:
             waiting = sorted(self._of_kind(job.quick), key=self._turn)
             return at_work + (waiting.index(job) if job in waiting else 0)
 
+    def long_jobs(self, owner: str | None = None) -> int:
+        """Count long jobs at work or waiting: an owner's, or all."""
+        with self._lock:
+            return sum(
+                job.running and not job.quick and (owner is None or owner in job.owners)
+                for job in self._jobs.values()
+            )
+
+    def forget_results(self) -> None:
+        """Drop all ended jobs, to free what they hold; those that ask again start anew."""
+        with self._lock:
+            for key in [key for key, job in self._jobs.items() if not job.running]:
+                del self._jobs[key]
+
     def _leave(self, job: Job, owner: str) -> None:
         job.owners.discard(owner)
         if job.running and not job.owners:

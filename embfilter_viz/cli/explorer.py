@@ -9,8 +9,19 @@ __all__ = ["app"]
 @click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True,
               help="The port at which the explorer answers.")  # fmt: skip
 @click.option("--headless", is_flag=True, help="Do not open a browser.")
-def app(port: int, headless: bool) -> None:
+@click.option(
+    "--public",
+    is_flag=True,
+    help="Serve strangers: only the models that --allow names, no files of this machine, "
+    "bounded work. See docs/deploy.md.",
+)
+@click.option("--allow", "models", multiple=True, metavar="MODEL",
+              help="A model that a public explorer opens; may be given several times. "
+                   "The bundled model if not given.")  # fmt: skip
+def app(port: int, headless: bool, public: bool, models: tuple[str, ...]) -> None:
     """Open the explorer in the browser."""
     from embfilter_viz.ui.launch import launch
 
-    launch(port=port, headless=headless)
+    if models and not public:
+        raise click.UsageError("--allow names the models of a public explorer; give --public too")
+    launch(port=port, headless=headless, public=public, models=models)

@@ -1,8 +1,21 @@
-"""How much memory is free for a model: the machine's, or what a container leaves of it."""
+"""How much memory is free for a model: of the machine, a container, or a bound that was stated."""
 
+import ctypes
+import gc
+import os
+import re
+import sys
+from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["in_words", "memory_free"]
+from embfilter_viz.errors import InputError
+
+__all__ = ["MEMORY_VARIABLE", "give_back", "in_words", "memory_bound", "memory_free", "resident"]
+
+MEMORY_VARIABLE = "EMBFILTER_VIZ_MEMORY"
+"""Environment variable: the most memory that the process and its children may take, as ``4 GB``."""
+
+_UNITS = {"": 1, "B": 1, "MB": 10**6, "GB": 10**9, "MIB": 2**20, "GIB": 2**30}
 
 _UNLIMITED = 1 << 60
 """Version 1 of cgroups writes 'no limit' as a number near 2 to the power 63."""
@@ -11,8 +24,9 @@ _UNLIMITED = 1 << 60
 def memory_free(root: Path = Path("/")) -> int:
     """Bytes that can be taken before the kernel refuses or kills.
 
-    The smaller of what the machine has available and what is left under each limit of the
-    control groups (version 1 and 2) this process is in; page cache counts as free in both.
+    The smallest of what the machine has available, what is left under each limit of the control
+    groups (version 1 and 2) this process is in, and what is left of the bound that
+    ``EMBFILTER_VIZ_MEMORY`` states; page cache counts as free in the first two.
 
     Args:
         root: where ``proc`` and ``sys`` are found; another one only in tests.
@@ -22,7 +36,50 @@ def memory_free(root: Path = Path("/")) -> int:
     """
     import psutil
 
-    return max(0, min([psutil.virtual_memory().available, *_left_in_groups(root)]))
+    bound = memory_bound()
+    of_bound = [] if bound is None else [bound - resident()]
+    return max(0, min([psutil.virtual_memory().available, *_left_in_groups(root), *of_bound]))
+
+
+def memory_bound() -> int | None:
+    """Bytes that ``EMBFILTER_VIZ_MEMORY`` allows; ``None`` where it states no bound.
+
+    Raises:
+        InputError: it is no number of bytes, MB or GB.
+
+    >>> from unittest.mock import patch
+    >>> with patch.dict("os.environ", {"EMBFILTER_VIZ_MEMORY": "1.5 GB"}):
+    ...     memory_bound()
+    1500000000
+    """
+    said = os.environ.get(MEMORY_VARIABLE, "").strip()
+    if not said:
+        return None
+    found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?)\s*([A-Za-z]*)", said)
+    unit = found and _UNITS.get(found[2].upper())
+    bound = int(float(found[1]) * unit) if found and unit else 0
+    if not bound:
+        raise InputError(f"{MEMORY_VARIABLE}={said!r}: must be a size such as 4 GB or 800 MB")
+    return bound
+
+
+def resident() -> int:
+    """Bytes of memory that this process and its children hold."""
+    import psutil
+
+    total, me = 0, psutil.Process()
+    for process in [me, *me.children(recursive=True)]:
+        with suppress(psutil.Error):  # it has ended meanwhile
+            total += process.memory_info().rss
+    return total
+
+
+def give_back() -> None:
+    """Collect garbage, and on Linux return freed memory to the machine."""
+    gc.collect()
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # a C library without it
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def in_words(n_bytes: float) -> str:

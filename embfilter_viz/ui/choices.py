@@ -11,11 +11,10 @@ from embfilter_viz.evaluation.grids import shifted_windows
 from embfilter_viz.models.encoding.devices import PRECISIONS, devices_here
 from embfilter_viz.models.encoding.prompts import find_prompt
 from embfilter_viz.models.head.languages import ENGLISH, NAMES, Languages
-from embfilter_viz.models.sources.known import known_models
-from embfilter_viz.models.sources.locate import BUNDLED
 from embfilter_viz.spectral.windows import Window
+from embfilter_viz.ui.access import ELSEWHERE, access
 from embfilter_viz.ui.markdown import escaped
-from embfilter_viz.ui.services import lacks_head, lend, lender_of
+from embfilter_viz.ui.services import lacks_head, lend, lender_of, models_offered
 from embfilter_viz.ui.streamlit_internals import came_by_history, query_of_history
 from embfilter_viz.ui.strip import profile, said_here, window_strip
 from embfilter_viz.ui.window_state import DEFAULT_WINDOW, WindowState
@@ -149,20 +148,23 @@ def opening_of(model: "Model") -> str:
 
 
 def choose_model() -> str:
-    """The model picker; takes a hub id, a folder or a ``.gguf`` file as well."""
+    """The model picker; on one's own machine any hub id, folder or ``.gguf`` file can be typed."""
+    rules = access()
     chosen = st.selectbox(
         "Model",
-        list(dict.fromkeys([BUNDLED, *(known.name for known in known_models())])),
+        models_offered(),
         key="model",
         bind="query-params",
-        accept_new_options=True,
-        help=(
+        accept_new_options=not rules.public,
+        help=f"This public explorer opens these models only; {ELSEWHERE}."
+        if rules.public
+        else (
             "Pick a model from the list, or type a Hugging Face id (`org/name`, "
             "`org/name@revision`), a local folder, or a `.gguf` file. An id or a folder may "
             "be a PEFT adapter. Only safetensors and GGUF files are read."
         ),
     )
-    return (chosen or BUNDLED).strip()
+    return (chosen or models_offered()[0]).strip()
 
 
 def choose_head(model: str) -> None:

@@ -14,13 +14,12 @@ from embfilter_viz.analyses.claim_rules import RULES, TAUS, Rule
 from embfilter_viz.analyses.claims import claims, summed_up
 from embfilter_viz.errors import InputError
 from embfilter_viz.model import Model
-from embfilter_viz.models.sources.known import known_models
 from embfilter_viz.spectral.windows import Window
 from embfilter_viz.system.progress import Progress
 from embfilter_viz.ui.choices import View, passes_words
 from embfilter_viz.ui.prompt_choice import prompt_parameters
 from embfilter_viz.ui.runs import filtered_run
-from embfilter_viz.ui.services import jobs, outcome
+from embfilter_viz.ui.services import jobs, models_offered, outcome
 from embfilter_viz.ui.sources import about_texts, begin_page
 from embfilter_viz.ui.task_inputs import NAMES, ChosenTask
 from embfilter_viz.wording import counted, listed
@@ -146,9 +145,7 @@ def chosen_beside(view: View) -> tuple[Model, str] | None:
     """
     model, prompt = view.model, view.prompt
     names = [_DOT.join((model.name, other)) for other in model.prompts if other != prompt]
-    names += [
-        _DOT.join((known.name, prompt)) for known in known_models() if known.name != model.name
-    ]
+    names += [_DOT.join((other, prompt)) for other in models_offered() if other != model.name]
     name = st.selectbox(
         "Compare with",
         list(dict.fromkeys(names)),

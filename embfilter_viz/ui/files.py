@@ -10,6 +10,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from embfilter_viz.ui.access import access
+
 __all__ = ["KeptFile", "keep_columns", "kept_columns", "reader_file"]
 
 FILES_KEPT = 4
@@ -36,12 +38,16 @@ def reader_file(key: str, label: str, types: Sequence[str]) -> KeptFile | None:
         key: of the place that asks.
         label: what it asks for.
         types: endings that it takes, without the dot.
+
+    Raises:
+        InputError: a file larger than a public server takes.
     """
     shelf: dict[str, KeptFile] = st.session_state.setdefault(SHELF, {})
     taken: dict[str, tuple[str, str]] = st.session_state.setdefault(TAKEN, {})
     uploaded = st.file_uploader(label, type=list(types), key=key)
     before, use = taken.get(key, ("", ""))
     if uploaded is not None and uploaded.file_id != before:
+        access().check_upload(uploaded.size, uploaded.name)
         file = _kept(shelf, uploaded.name, uploaded.getvalue())
         before, use = uploaded.file_id, file.digest
     fitting = [d for d, file in shelf.items() if Path(file.name).suffix[1:].lower() in types]

@@ -9,12 +9,12 @@ from streamlit.errors import StreamlitAPIException
 from embfilter_viz.data import EXAMPLE_SENTENCES
 from embfilter_viz.errors import InputError
 from embfilter_viz.model import Model
-from embfilter_viz.models.sources.known import known_models
 from embfilter_viz.texts import TextTable, read_texts
+from embfilter_viz.ui.access import access
 from embfilter_viz.ui.files import KeptFile, keep_columns, kept_columns, reader_file
 from embfilter_viz.ui.links import LONGEST, fits
 from embfilter_viz.ui.markdown import escaped
-from embfilter_viz.ui.services import model_of
+from embfilter_viz.ui.services import model_of, models_offered
 from embfilter_viz.ui.sources import about_texts
 from embfilter_viz.ui.streamlit_internals import came_by_history, page_id, query_of_history
 
@@ -62,6 +62,7 @@ def text_box(key: str, label: str, default: str, *, height: int = 80) -> str:
         key=key,
         height=height,
         bind="query-params",
+        max_chars=access().most_characters if access().public else None,
         help="The text can be in any language. The model reads at most 512 tokens of it. With the "
         "prompt “As published” it reads as many tokens as the embedder's makers say.",
     )
@@ -112,13 +113,15 @@ def second_model(first: str) -> Model | None:
     """A second model to lay over the first, or ``None``."""
     name = st.selectbox(
         "Draw a second model in the same figure",
-        [known.name for known in known_models() if known.name != first],
+        [name for name in models_offered() if name != first],
         index=None,
         key="second",
         bind="query-params",
-        accept_new_options=True,
+        accept_new_options=not access().public,
         placeholder="none",
-        help="A hub id, a folder or a `.gguf` file works here too.",
+        help="A hub id, a folder or a `.gguf` file works here too."
+        if not access().public
+        else None,
     )
     return model_of(name.strip()) if name else None
 
@@ -143,6 +146,7 @@ def uploaded_table(key: str, label: str, limit: int = MOST_TEXTS) -> TextTable |
     file = reader_file(key, label, ("txt", "csv", "tsv"))
     if file is None:
         return None
+    limit = access().at_most(limit)
     table = _read(file, limit=limit)
     if len(table.columns) > 1:
         names = table.columns

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from embfilter_viz.ui.access import access
 from embfilter_viz.ui.services import opened
 
 __all__ = ["show_card"]
@@ -33,6 +34,8 @@ def show_card(name: str) -> None:
             f"{card.memory_free / gigabytes:.1f} GB free"
         ),
     }
+    if access().public:
+        del facts["Loaded"], facts["Memory"]  # of the server's machine
     if card.only_head is not None:
         facts["Texts"] = f"cannot be encoded: {card.only_head}"
     if card.content_hash:

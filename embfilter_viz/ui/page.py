@@ -5,6 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from embfilter_viz.errors import InputError
+from embfilter_viz.ui.access import access
 from embfilter_viz.ui.choices import View, choose_window, heard_window
 from embfilter_viz.ui.markdown import escaped
 from embfilter_viz.ui.openings import OPENINGS, first_words
@@ -54,7 +55,7 @@ def show(name: str, body: Callable[[View], None]) -> None:
         try:
             body(View(model, prompt, window, language))
         except InputError as error:
-            st.error(escaped(str(error)), icon=":material/error:")
+            st.error(escaped(access().without_paths(str(error))), icon=":material/error:")
 
     page()
 

@@ -10,7 +10,7 @@ from embfilter_viz.errors import InputError
 from embfilter_viz.models.encoding.prompts import find_prompt
 from embfilter_viz.spectral.windows import Window
 from embfilter_viz.ui.choices import passes_words
-from embfilter_viz.ui.services import model_of, outcome
+from embfilter_viz.ui.services import model_of, outcome, refused
 from embfilter_viz.ui.task_inputs import ChosenTask
 from embfilter_viz.yardstick import Yardstick, open_yardstick
 
@@ -78,6 +78,8 @@ def filtered_run(name: str, prompt: str, window: str) -> Run | None:
 
 def _yardstick_of(name: str) -> Yardstick | None:
     """The model of that name that was trained for embeddings, or ``None`` while it is fetched."""
+    if refused(name):
+        return None
     return outcome(
         ("yardstick", name),
         f"Opening {name}",

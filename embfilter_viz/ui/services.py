@@ -12,6 +12,10 @@ import streamlit as st
 from embfilter_viz.jobs import Job, Jobs, words_for_seconds
 from embfilter_viz.model import Model, open_model
 from embfilter_viz.models.head.unembedding import NoHeadError
+from embfilter_viz.models.sources.bundled import BUNDLED
+from embfilter_viz.models.sources.known import known_models
+from embfilter_viz.system.memory import give_back, in_words, memory_free
+from embfilter_viz.ui.access import access
 from embfilter_viz.ui.markdown import escaped
 from embfilter_viz.ui.streamlit_internals import session_id
 
@@ -21,8 +25,10 @@ __all__ = [
     "lend",
     "lender_of",
     "model_of",
+    "models_offered",
     "opened",
     "outcome",
+    "refused",
     "warm_up",
 ]
 
@@ -54,9 +60,10 @@ class _Shelf:
                 self._models.move_to_end(name)
             return self._models.get(name)
 
-    def make_room(self) -> None:
+    def make_room(self, kept: int = MODELS_KEPT - 1) -> None:
+        """Let go of the models that were asked for longest ago, all but ``kept``."""
         with self._lock:
-            while len(self._models) >= MODELS_KEPT:
+            while len(self._models) > kept:
                 self._models.popitem(last=False)
 
     def put(self, name: Hashable, model: Model) -> None:
@@ -106,11 +113,13 @@ def opened(name: str) -> Model | None:
 
 def model_of(name: str) -> Model | None:
     """The opened model, or ``None`` while it is being fetched and opened, or cannot be."""
+    place = _place(name)
+    _, head_from, device, dtype = place
+    if refused(name, head_from):
+        return None
     known = opened(name)
     if known is not None:
         return known
-    place = _place(name)
-    _, head_from, device, dtype = place
 
     def work(progress: Callable[..., None]) -> Model:
         _shelf().make_room()
@@ -126,6 +135,21 @@ def model_of(name: str) -> Model | None:
     if model is not None:
         jobs().forget(("open", *place))  # the shelf holds it now, and may let go of it
     return model
+
+
+def models_offered() -> list[str]:
+    """Return the names of models to pick from: those that are here, or that visitors may open."""
+    if access().public:
+        return list(access().models)
+    return list(dict.fromkeys([BUNDLED, *(known.name for known in known_models())]))
+
+
+def refused(*names: str) -> bool:
+    """Tell whether visitors may not open one of these models; then the page says so."""
+    why = access().refuses_model(*names)
+    if why:
+        st.error(escaped(why), icon=":material/block:")
+    return bool(why)
 
 
 def lend(name: str, head_from: str) -> None:
@@ -194,6 +218,8 @@ def outcome(
     # What another reader stopped, or has stopped being made, was not stopped for this one.
     nothing = job is None or job.stopping or job.cancelled
     if not quit_it and (_at_work(job) or (nothing and button is None)):
+        if not _at_work(job) and _says_no_room(key, me, quick):
+            return None
         job = jobs().start(key, title, function, owner=me, quick=quick)
         _wait_a_moment(job)
     if _at_work(job) and not quit_it:
@@ -202,8 +228,11 @@ def outcome(
     if job is not None and not job.running and job.error is None:
         return job.result
     words, begun = button or title, quit_it
+    if st.session_state.pop(f"_no_room_{hash(key)}", None):
+        _says_no_room(key, me, quick)
+        return None
     if job is not None and job.problem:
-        st.error(escaped(job.problem), icon=":material/error:")
+        st.error(escaped(access().without_paths(job.problem)), icon=":material/error:")
         words, begun = "Try again", True
     elif quit_it:
         st.info(STOPPED_FOR_YOU if _at_work(job) else STOPPED, icon=":material/pause_circle:")
@@ -228,7 +257,47 @@ def _at_work(job: Job | None) -> bool:
 def _start(
     key: Hashable, title: str, function: Callable[..., Any], owner: str, quick: bool
 ) -> None:
-    jobs().start(key, title, function, owner=owner, quick=quick)
+    if _no_room(owner, quick):
+        st.session_state[f"_no_room_{hash(key)}"] = True  # the run that follows says why
+    else:
+        jobs().start(key, title, function, owner=owner, quick=quick)
+
+
+def _says_no_room(key: Hashable, owner: str, quick: bool) -> bool:
+    """Tell whether nothing new is begun for this visitor now; then the page says why."""
+    why = _no_room(owner, quick)
+    if why:
+        st.warning(why, icon=":material/hourglass_empty:")
+        st.button("Try again", key=f"again-{abs(hash(key))}")
+    return bool(why)
+
+
+def _no_room(owner: str, quick: bool) -> str:
+    """Say why a public server begins nothing new for this visitor now; empty where it does."""
+    rules = access()
+    if not rules.public:
+        return ""
+    mine, all_of_them = jobs().long_jobs(owner), jobs().long_jobs()
+    if not quick and mine >= rules.long_jobs_each:
+        return (
+            f"{mine} long jobs of yours are at work or waiting, and this public explorer takes "
+            "no more of one visitor. Wait until one has ended, or cancel one, and try again."
+        )
+    if not quick and all_of_them >= rules.long_jobs:
+        return (
+            f"{all_of_them} long jobs of all visitors are at work or waiting, and this public "
+            "explorer takes no more. Try again in some minutes."
+        )
+    if memory_free() < rules.memory_kept_free:
+        _shelf().make_room(kept=1)
+        jobs().forget_results()
+        give_back()
+        if memory_free() < rules.memory_kept_free:
+            return (
+                f"The server has {in_words(memory_free())} of memory left, too little to begin "
+                "anything new. Try again in some minutes."
+            )
+    return ""
 
 
 def _wait_a_moment(job: Job) -> None:

@@ -20,6 +20,7 @@ from embfilter_viz.spectral.windows import Window
 from embfilter_viz.system.memory import in_words
 from embfilter_viz.system.paths import cache_folder
 from embfilter_viz.system.progress import Progress
+from embfilter_viz.ui.access import access
 from embfilter_viz.ui.choices import View
 from embfilter_viz.ui.markdown import escaped
 from embfilter_viz.ui.services import outcome
@@ -118,6 +119,12 @@ def _folder(view: View, what: Window | Refinement, name: str, of: str = "") -> N
         name: of the folder; it says what it is made of.
         of: what the buttons add to their words.
     """
+    if access().public:
+        st.caption(
+            "This public explorer writes no model folder; run `embfilter-viz export` on your own "
+            "machine."
+        )
+        return
     if not _is_there("sentence_transformers"):
         st.caption("A folder for sentence-transformers: pip install 'embfilter-viz[deploy]'")
         return

@@ -18,6 +18,7 @@ from embfilter_viz.evaluation.tasks import (
     read_task,
 )
 from embfilter_viz.texts import Preview, preview_table
+from embfilter_viz.ui.access import access
 from embfilter_viz.ui.files import KeptFile, keep_columns, kept_columns, reader_file
 from embfilter_viz.ui.markdown import escaped
 from embfilter_viz.ui.services import outcome
@@ -147,7 +148,10 @@ def _of_file(kind: str) -> ChosenTask | None:
         lambda progress: read_task(kind, data, name, columns=columns),
         quick=True,
     )
-    return None if task is None else ChosenTask(task, (kind, digest, chosen), name, columns)
+    if task is None:
+        return None
+    access().check_texts(len(task.texts), name)
+    return ChosenTask(task, (kind, digest, chosen), name, columns)
 
 
 def _confirmed(

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 import streamlit as st
 
+from embfilter_viz.models.encoding.encoder import Encoder
 from embfilter_viz.system.paths import CACHE_VARIABLE
 from tests.environment import few_words
 from tests.models.tiny_checkpoints import one_thread  # noqa: F401 - an autouse fixture
+from tests.pages.brake import Brake
 from tests.pages.explorer import as_served
 
 
@@ -35,3 +37,13 @@ def fresh_server(
     for job in list(jobs._jobs.values()):
         job.cancel()
     st.cache_resource.clear()
+
+
+@pytest.fixture
+def brake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Brake]:
+    brake = Brake()
+    monkeypatch.setattr(
+        Encoder, "encode_batches", lambda self, *rest, **more: brake.batches(self, *rest, **more)
+    )
+    yield brake
+    brake.released.set()

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,41 +16,8 @@ from embfilter_viz.system.paths import CACHE_VARIABLE
 from embfilter_viz.system.progress import Progress
 from embfilter_viz.ui import services
 from tests.models.tiny_checkpoints import write_checkpoint
+from tests.pages.brake import Brake
 from tests.pages.explorer import Explorer
-
-
-class Brake:
-    """An encoder that stops after so many texts and goes on when it is told."""
-
-    def __init__(self) -> None:
-        self.after = 16
-        self.encoded = 0
-        self.reached = threading.Event()
-        self.released = threading.Event()
-
-    def batches(self, encoder: Encoder, texts, prompt="prompteol", *, progress) -> Iterator:
-        for start in range(0, len(texts), 16):
-            if start >= self.after and not self.released.is_set():
-                self.reached.set()
-                while not self.released.wait(0.02):
-                    progress("Encoding", start, len(texts), "texts")  # hears of a cancel
-            for rows, vectors in REAL(encoder, texts[start : start + 16], prompt):
-                self.encoded += len(rows)
-                yield rows + start, vectors
-            progress("Encoding", min(start + 16, len(texts)), len(texts), "texts")
-
-
-REAL = Encoder.encode_batches
-
-
-@pytest.fixture
-def brake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Brake]:
-    brake = Brake()
-    monkeypatch.setattr(
-        Encoder, "encode_batches", lambda self, *rest, **more: brake.batches(self, *rest, **more)
-    )
-    yield brake
-    brake.released.set()
 
 
 @pytest.fixture

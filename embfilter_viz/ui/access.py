@@ -1,0 +1,131 @@
+"""What the visitors of a server may do: all on one's own machine, what is named on a public one.
+
+A public server is one that strangers reach. It opens the models that are named, reads no folder or
+file of its machine, fetches nothing else, and bounds what one visitor can ask for. It is chosen by
+``embfilter-viz app --public`` or, where Streamlit is started by others, by environment variables.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from embfilter_viz.errors import InputError
+from embfilter_viz.models.sources.bundled import BUNDLED
+from embfilter_viz.wording import listed
+
+__all__ = ["ELSEWHERE", "MODELS_VARIABLE", "PUBLIC_VARIABLE", "Access", "access"]
+
+PUBLIC_VARIABLE = "EMBFILTER_VIZ_PUBLIC"
+"""Environment variable; ``1`` makes the server a public one."""
+MODELS_VARIABLE = "EMBFILTER_VIZ_MODELS"
+"""Environment variable: the models that a public server opens, with commas between them."""
+
+ELSEWHERE = "for more, run the explorer on your own machine"
+
+_PATH = re.compile(r"(?<![\w:/.])(?:~?/)(?:[^\s'\"“”`,;()]*/)*([^\s'\"“”`,;()/]+)")
+
+
+@dataclass(frozen=True)
+class Access:
+    """The rules for visitors of a server.
+
+    >>> Access().refuses_model("/etc")
+    ''
+    >>> Access(public=True).refuses_model("/etc")
+    "model '/etc': this public explorer opens smollm2-135m only; for more, run the explorer on ..."
+    """
+
+    public: bool = False
+    """Whether strangers reach the server; else nothing below holds."""
+    models: tuple[str, ...] = (BUNDLED,)
+    """Models that are opened, by their names."""
+    most_texts: int = 2_000
+    """Texts of one file."""
+    most_upload_bytes: int = 5_000_000
+    """Bytes of one file."""
+    most_characters: int = 20_000
+    """Characters of a text that is typed."""
+    long_jobs_each: int = 2
+    """Long jobs of one visitor, at work or waiting."""
+    long_jobs: int = 16
+    """Long jobs of all visitors."""
+    memory_kept_free: int = 400_000_000
+    """Bytes below which nothing new is begun."""
+
+    @staticmethod
+    def of(variables: Mapping[str, str]) -> "Access":
+        """Return what environment variables say.
+
+        Raises:
+            InputError: a switch that is neither on nor off, or no models.
+
+        >>> Access.of({"EMBFILTER_VIZ_PUBLIC": "1", "EMBFILTER_VIZ_MODELS": "a/b, c/d"}).models
+        ('a/b', 'c/d')
+        """
+        said = variables.get(PUBLIC_VARIABLE, "").strip().lower()
+        if said not in {"", "0", "false", "no", "1", "true", "yes"}:
+            raise InputError(f"{PUBLIC_VARIABLE}={said!r}: must be 1 for a public server, or 0")
+        if said in {"", "0", "false", "no"}:
+            return Access()
+        names = variables.get(MODELS_VARIABLE, BUNDLED).split(",")
+        models = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
+        if not models:
+            raise InputError(
+                f"{MODELS_VARIABLE} is empty: name the models that the public server opens, with "
+                "commas between them, or leave the variable out"
+            )
+        return Access(public=True, models=models)
+
+    def refuses_model(self, *names: str) -> str:
+        """Say in one line why one of these models is not opened; empty where all are."""
+        for name in names:
+            if self.public and name and name not in self.models:
+                return (
+                    f"model {name!r}: this public explorer opens {listed(self.models)} only; "
+                    f"{ELSEWHERE}"
+                )
+        return ""
+
+    def check_upload(self, n_bytes: int, name: str) -> None:
+        """Check the size of a file.
+
+        Raises:
+            InputError: it is larger than a public server takes.
+        """
+        if self.public and n_bytes > self.most_upload_bytes:
+            raise InputError(
+                f"{name}: {n_bytes / 1e6:.1f} MB; this public explorer takes files of up to "
+                f"{self.most_upload_bytes / 1e6:.0f} MB; {ELSEWHERE}"
+            )
+
+    def check_texts(self, n: int, name: str) -> None:
+        """Check the number of texts.
+
+        Raises:
+            InputError: there are more than a public server reads.
+        """
+        if self.public and n > self.most_texts:
+            raise InputError(
+                f"{name}: {n:,} texts; this public explorer reads up to {self.most_texts:,} at "
+                f"once; give a part of them, or {ELSEWHERE}"
+            )
+
+    def at_most(self, n: int) -> int:
+        """Return how many texts are taken of a file where the explorer takes ``n``."""
+        return min(n, self.most_texts) if self.public else n
+
+    def without_paths(self, said: str) -> str:
+        """A line as visitors may read it: of paths of the server's machine the last name alone.
+
+        >>> Access(public=True).without_paths("/srv/x/cache/head.npy: no space left; see ~/a/b")
+        'head.npy: no space left; see b'
+        >>> Access(public=True).without_paths("org/name: 3/4 of https://example.org/a/b")
+        'org/name: 3/4 of https://example.org/a/b'
+        """
+        return _PATH.sub(r"\1", said) if self.public else said
+
+
+def access() -> Access:
+    """Return what visitors of this server may do."""
+    return Access.of(os.environ)
