@@ -9,7 +9,7 @@ next time, in any process.
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -35,6 +35,8 @@ from embfilter_viz.models.encoding.rewriting import RECIPE, Recipe, Rewritten
 from embfilter_viz.models.encoding.routers import experts_of
 from embfilter_viz.models.encoding.token_states import TokenStates
 from embfilter_viz.models.encoding.unigram import GOOD_ENOUGH
+from embfilter_viz.models.engines.line import IN_FLIGHT
+from embfilter_viz.models.engines.names import EngineName, is_engine
 from embfilter_viz.models.families import layers_of
 from embfilter_viz.models.formats.fingerprints import content_hash, files_of_tokenizer
 from embfilter_viz.models.head.frequencies import (
@@ -83,8 +85,8 @@ FREQUENCY_SOURCES = {
 """Where the token frequencies p̂ can come from; see method.md, section 3."""
 
 T = TypeVar("T")
-Read = Callable[..., Iterator[tuple[np.ndarray, np.ndarray]]]
-"""A method of the encoder that reads texts batch by batch: their rows and what came out."""
+Read = Callable[[list[str], Progress], Batches]
+"""Reads texts batch by batch: their rows and what came out."""
 
 REMEMBERED = 12
 """Token frequencies and average tokens an opened model keeps in memory, each (d_vocab,)."""
@@ -181,7 +183,8 @@ class Model:
         with self._lock:
             if self._head is not None and not self._head.entry.file.is_file():
                 # The bundled model's first file goes when it was converted, by any process.
-                self.outline, self._head = outline(self.name, head_from=self.head_from), None
+                name = self.outline.name
+                self.outline, self._head = outline(name, head_from=self.head_from), None
             if self._head is None:
                 self._head = find_head(self.outline)
             return self._head
@@ -214,11 +217,35 @@ class Model:
         return f"{size} of {in_words(self.card.n_bytes)}: the head alone"
 
     @property
-    def encoded(self) -> dict[str, str] | None:
+    def encoded(self) -> dict[str, Any] | None:
         """On what device and in what precision texts were encoded, if any were asked for."""
         if "encoder" not in self._parts:
             return None
         return {"device": self.device, "dtype": self.dtype}
+
+    @property
+    def encoded_sentence(self) -> str:
+        """Say by what texts were read, where that is out of the ordinary; else empty."""
+        if self.dtype == "float32" or self.encoded is None:
+            return ""
+        return f"Texts were read in {self.dtype} on {self.device}, not in float32."
+
+    @property
+    def normalised(self) -> bool:
+        """Tell whether the lengths of states are lost, as with some served engines."""
+        return False
+
+    @property
+    def default_frequencies(self) -> str:
+        """Return where token frequencies come from if nothing is said: the model's predictions."""
+        return "model"
+
+    def check_lengths(self, what: str) -> None:
+        """Refuse ``what``, which needs the lengths of states, where those are lost: nowhere here.
+
+        Raises:
+            InputError: they are lost, as with some served engines.
+        """
 
     @property
     def is_whole(self) -> bool:
@@ -531,7 +558,10 @@ class Model:
         if asked.members:
             return self._averaged(self.encode, texts, asked, progress)
         return self._known_or_read(
-            texts, self._rows(asked, progress), asked, Encoder.encode_batches, progress
+            texts,
+            self._rows(asked, progress),
+            lambda missing, heard: self.encoder.encode_batches(missing, asked, progress=heard),
+            progress,
         )
 
     def route(
@@ -552,7 +582,12 @@ class Model:
         if asked.members:
             return self._averaged(self.route, texts, asked, progress)
         rows = self.store.rows("routes", self._key_of_reading(asked, progress))
-        return self._known_or_read(texts, rows, asked, Encoder.route_batches, progress)
+        return self._known_or_read(
+            texts,
+            rows,
+            lambda missing, heard: self.encoder.route_batches(missing, asked, progress=heard),
+            progress,
+        )
 
     @property
     def n_experts(self) -> int:
@@ -563,7 +598,6 @@ class Model:
         self,
         texts: Sequence[str],
         rows: RowStore,
-        asked: Prompt,
         read: Read,
         progress: Progress,
     ) -> np.ndarray:
@@ -572,8 +606,7 @@ class Model:
         Args:
             texts: checked texts.
             rows: where they are kept.
-            asked: a prompt of one template.
-            read: what reads them, batch by batch.
+            read: what reads them under a prompt of one template, batch by batch.
             progress: told of the work.
 
         Returns:
@@ -581,7 +614,7 @@ class Model:
         """
 
         def batches(missing: list[str], listener: Progress) -> Batches:
-            for places, vectors in read(self.encoder, missing, asked, progress=listener):
+            for places, vectors in read(missing, listener):
                 yield places, vectors
                 self._forwarded += len(vectors)
 
@@ -928,6 +961,7 @@ def open_model(
     progress: Progress = silent,
     device: str = "auto",
     dtype: str = "float32",
+    engine_requests: int | None = None,
 ) -> Model:
     """Open a model by what a user would type: the front door of the library.
 
@@ -937,14 +971,17 @@ def open_model(
     head fits.
 
     Args:
-        name: ``smollm2-135m`` (bundled), a hub id ``org/name[@revision]``, a folder, or a
-            ``.gguf`` file.
+        name: ``smollm2-135m`` (bundled), a hub id ``org/name[@revision]``, a folder, a ``.gguf``
+            file, or ``engine:URL#NAME``: a served engine reads the texts, and the head is read
+            from NAME, which is one of the others (``engine:URL#SERVED=NAME`` where the engine calls
+            it otherwise).
         head_from: another model, for one that was saved without a head: of that other one the head
             alone is read, and it must have the same width and the same tokens.
         progress: told of downloads and conversions; may raise ``Cancelled``.
         device: where texts are encoded: ``cpu``, ``cuda``, ``mps``, or ``auto``, the fastest here.
         dtype: in what precision: ``float32``, or half of it by choice, ``bfloat16`` or ``float16``.
-            Results are kept apart by it.
+            Results are kept apart by it. An engine must compute in it at least.
+        engine_requests: requests to an engine that run at once; 8 if not given.
 
     Returns:
         the opened model.
@@ -954,8 +991,15 @@ def open_model(
     """
     if device != "auto":
         device = resolve_device(device)  # before anything is fetched for a device that is absent
-    found = outline(name, head_from=head_from, progress=progress)
-    model = Model(found, device=device, dtype=dtype)
+    engine = EngineName.of(name) if is_engine(name) else None
+    found = outline(engine.checkpoint if engine else name, head_from=head_from, progress=progress)
+    if engine is None:
+        model = Model(found, device=device, dtype=dtype)
+    else:
+        from embfilter_viz.engine_model import EngineModel  # which is made of this module
+
+        in_flight = IN_FLIGHT if engine_requests is None else engine_requests
+        model = EngineModel(found, engine, in_flight=in_flight, device=device, dtype=dtype)
     progress("Opening the head", 0, 0, "")
     model.head.digest(progress=progress)
     return model

@@ -21,7 +21,7 @@ ORDER = (
     ("models",),
     ("spectral",),
     ("embeddings",),
-    ("model", "yardstick", "layout_process"),
+    ("model", "engine_model", "yardstick", "layout_process"),
     ("evaluation",),
     ("analyses",),
     ("figures",),

@@ -1,6 +1,5 @@
 """Vectors as a folder or a running server gives them, to be held against ours."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,16 +7,13 @@ from typing import Any
 import numpy as np
 
 from embfilter_viz.errors import InputError
+from embfilter_viz.models.engines.line import API_KEY, Line
 from embfilter_viz.system.progress import Progress, silent
 from embfilter_viz.wording import counted
 
 __all__ = ["API_KEY", "is_address", "served_vectors", "vectors_of_folder", "vectors_of_server"]
 
-API_KEY = "EMBFILTER_VIZ_API_KEY"
-"""The environment variable that holds a server's key; it is sent and kept nowhere."""
-
 _AT_ONCE = 16
-_SECONDS = 120.0
 
 
 def is_address(where: str) -> bool:
@@ -103,7 +99,8 @@ def vectors_of_server(
     """
     address, _, name = address.partition("#")
     base = address.rstrip("/").removesuffix("/embeddings").removesuffix("/v1")
-    name = name or _only_model(base)
+    line = Line(base)
+    name = name or _only_model(line)
     rows: list[Any] = []
     step = 1 if messages else _AT_ONCE
     for begin in range(0, len(texts), step):
@@ -114,7 +111,7 @@ def vectors_of_server(
             asked["messages"] = [{"role": "user", "content": some[0]}]
         else:
             asked["input"] = some
-        said = _ask(f"{base}/v1/embeddings", asked)
+        said = line.ask(("/v1/embeddings", asked))
         try:
             data = sorted(said["data"], key=lambda one: one["index"])
             rows += [one["embedding"] for one in data]
@@ -126,8 +123,8 @@ def vectors_of_server(
     return _rows(rows, len(texts), base)
 
 
-def _only_model(base: str) -> str:
-    said = _ask(f"{base}/v1/models", None)
+def _only_model(line: Line) -> str:
+    base, said = line.url, line.get("/v1/models")
     try:
         names = [str(one["id"]) for one in said["data"]]
     except (KeyError, TypeError) as error:
@@ -140,38 +137,6 @@ def _only_model(base: str) -> str:
             f"{base}: it serves {counted(len(names), 'model')} ({known}); name one with {base}#NAME"
         )
     return names[0]
-
-
-def _ask(address: str, content: dict[str, Any] | None) -> Any:
-    import httpx2
-
-    key = os.environ.get(API_KEY)
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    try:
-        if content is None:
-            answer = httpx2.get(address, headers=headers, timeout=_SECONDS)
-        else:
-            answer = httpx2.post(address, json=content, headers=headers, timeout=_SECONDS)
-    except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-        raise InputError(
-            f"{address}: the server cannot be reached ({type(error).__name__}); start it, or "
-            "correct the address"
-        ) from error
-    if answer.status_code in (401, 403):
-        raise InputError(
-            f"{address}: the server asks for a key (status {answer.status_code}); put it into the "
-            f"environment variable {API_KEY}"
-        )
-    if answer.status_code != 200:
-        said = " ".join(answer.text.split())[:200]
-        raise InputError(
-            f"{address}: the server answers with status {answer.status_code} ({said}); correct the "
-            "address or the name of the model, or take shorter texts"
-        )
-    try:
-        return answer.json()
-    except ValueError as error:
-        raise InputError(f"{address}: the answer is no JSON; correct the address") from error
 
 
 def _rows(found: Any, n: int, where: str) -> np.ndarray:

@@ -231,14 +231,35 @@ class Encoder:
         """
         prepared = self.prepare(texts, prompt, progress=progress)
         layer = self.prompt(prompt).layer
+        for rows, vectors in self._read_batches(prepared, layer, progress):
+            yield rows, self._finished(vectors, prompt)
+
+    def pooled(self, sequences: Sequence[Prepared], *, progress: Progress = silent) -> np.ndarray:
+        """The mean of the states of ``ids[start:]`` of token sequences: (n, d_model) float32.
+
+        Args:
+            sequences: any tokens of the model, whatever the prompt they came from.
+            progress: told sequences as they are done; may raise ``Cancelled``.
+
+        Returns:
+            one row a sequence, in their order.
+        """
+        found = np.empty((len(sequences), self._model.d_model), np.float32)
+        for rows, vectors in self._read_batches(sequences, None, progress):
+            found[rows] = vectors
+        return found
+
+    def _read_batches(
+        self, prepared: Sequence[Prepared], layer: int | None, progress: Progress
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         batches, beginning = self._planned(prepared)
         done = 0
         for batch in batches:
-            with self._turn(progress, done, len(texts)):
+            with self._turn(progress, done, len(prepared)):
                 vectors = self._model.pooled(batch.sequences, beginning, layer)
-            yield batch.rows, self._finished(vectors, prompt)[batch.source]
+            yield batch.rows, vectors[batch.source]
             done += len(batch.rows)
-            progress("Encoding", done, len(texts), "texts")
+            progress("Encoding", done, len(prepared), "texts")
 
     def route_batches(
         self, texts: Sequence[str], prompt: str = "prompteol", *, progress: Progress = silent
