@@ -1,6 +1,6 @@
 """The command that takes a window or another method away: what it writes, and its record."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from embfilter_viz.analyses.calibration import Calibration
     from embfilter_viz.export.provenance import Check
     from embfilter_viz.export.refinement import Refinement
+    from embfilter_viz.export.trying import FolderExport
     from embfilter_viz.model import Model
     from embfilter_viz.spectral.windows import Window
 
@@ -80,6 +81,8 @@ def export(model: str, tau: str | None, window: str | None, kind: str, method: s
                            embfilter_viz.load_filter(OUT) reads it
     sentence-transformers  a folder that SentenceTransformer(OUT) opens, with the
                            backbone, the prompt, the pooling and the projection
+    onnx                   the same as one ONNX graph in a folder, for onnxruntime and
+                           tokenizers alone
     faiss                  a pre-transform for faiss.read_VectorTransform, and a note
     numpy                  OUT.py, a few lines that need NumPy alone, and its OUT.npy
     report                 figures, tables and sentences in one HTML file
@@ -206,10 +209,8 @@ def _write(
     with watched() as progress:
         model.spectrum_of_head(progress=progress)
         check: Check | None = None
-        if kind == "sentence-transformers":
-            from embfilter_viz.export.model_folder import save_model_folder
-
-            made = save_model_folder(
+        if kind in ("sentence-transformers", "onnx"):
+            made = _folder_writer(kind)(
                 path,
                 model,
                 what,
@@ -250,6 +251,15 @@ def _write(
         if check is None or check.cosine is None
         else {"vectors": check.vectors, "cosine": check.cosine, "on": check.on},
     }
+
+
+def _folder_writer(kind: str) -> Callable[..., "FolderExport"]:
+    """The function that writes the folder with the whole model."""
+    if kind == "onnx":
+        from embfilter_viz.export.onnx_folder import save_onnx_folder as save
+    else:
+        from embfilter_viz.export.model_folder import save_model_folder as save
+    return save
 
 
 def _write_small(

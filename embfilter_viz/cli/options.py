@@ -48,7 +48,7 @@ GAUGES = ("paper", "centred", "invariant")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("float32", "bfloat16", "float16")
 REMOVALS = ("embedfilter", "dominant", "secondary", "bulk", "optimal", "truncation", "random")
-EXPORTS = ("filter", "sentence-transformers", "faiss", "numpy", "report")
+EXPORTS = ("filter", "sentence-transformers", "onnx", "faiss", "numpy", "report")
 METHODS = (
     *("embedfilter", "centred-window", "reweighting", "reweighting-window", "mean-subtraction"),
     *("mean-projection", "first-direction", "all-but-the-top", "soft-whitening", "z-score"),

@@ -8,7 +8,6 @@ import json
 import logging
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,18 @@ from embfilter_viz.analyses.methods import WINDOW
 from embfilter_viz.errors import InputError
 from embfilter_viz.export.folder_config import for_every_reader
 from embfilter_viz.export.folder_readers import OLDER, readers_section
+from embfilter_viz.export.folder_readme import claim, front_matter, heading, terms
 from embfilter_viz.export.provenance import Check, Provenance, check_of, markdown_rows, provenance
 from embfilter_viz.export.published_folder import write_projection, write_published
 from embfilter_viz.export.refinement import Refinement, map_of
-from embfilter_viz.export.tokenizing import TRIED_TEXTS, Tokenizing, tokenizing
+from embfilter_viz.export.tokenizing import Tokenizing, tokenizing
+from embfilter_viz.export.trying import (
+    LEAST_COSINE,
+    FolderExport,
+    check_disk,
+    check_exportable,
+    tried_texts,
+)
 from embfilter_viz.model import Model
 from embfilter_viz.models.card import memory_needed
 from embfilter_viz.models.encoding.prompts import PUBLISHED, Prompt
@@ -30,15 +37,9 @@ from embfilter_viz.system.memory import in_words, memory_free
 from embfilter_viz.system.outputs import CARD, written_folder
 from embfilter_viz.system.progress import Progress, silent
 
-__all__ = ["LEAST_COSINE", "MODULES", "FolderExport", "save_model_folder"]
-
-LEAST_COSINE = 0.99999
-"""A folder whose vectors are further from ours is not handed out."""
+__all__ = ["MODULES", "save_model_folder"]
 
 _CHUNK = 1 << 22
-_LINE = "A man plays the guitar in the rain. "
-_LONGEST_TRIED = 1024
-"""Tokens of a text that is tried; an embedder may read many thousands."""
 _PLAIN = "olmo2"
 """A family for which transformers takes ``tokenizer.json`` as it is. For others, such as Qwen 2, it
 puts a normaliser and a pre-tokeniser of its own in their place, whatever the file says."""
@@ -61,18 +62,6 @@ _THROUGH_CHAT_TEMPLATE = {
 _POOLINGS = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens",
              "weightedmean_tokens", "lasttoken")  # fmt: skip
 """Endings of the older keys of a pooling file, one flag each."""
-
-
-@dataclass(frozen=True)
-class FolderExport:
-    """A folder that was written and tried."""
-
-    path: Path
-    """Where it is."""
-    n_bytes: int
-    """Its size."""
-    check: Check
-    """How its vectors compare with ours."""
 
 
 def save_model_folder(
@@ -107,25 +96,9 @@ def save_model_folder(
             vectors differ from ours.
     """
     _check_installed()
-    if model.dtype != "float32":
-        raise InputError(
-            f"{model.name} is open in {model.dtype}, and a folder's float32 vectors are compared "
-            "with ours: open the model in float32"
-        )
-    # What refuses the export is asked before any of the layers is fetched.
-    if model.outline.adapter is not None:
-        raise InputError(
-            f"{model.name}: its adapter is merged in memory alone, and a folder would hold its "
-            f"base without it; merge it (PEFT: merge_and_unload, then save_pretrained) and export "
-            f"that"
-        )
+    check_exportable(model, prompt, "a folder of sentence-transformers")
     asked = model.prompt(prompt)
-    if asked.layer is not None:
-        raise InputError(
-            f"layer {asked.layer}: a folder of sentence-transformers runs all layers, and none of "
-            "its modules reads an earlier one through the final norm; leave the layer out, or "
-            "export the filter file and encode with embfilter-viz"
-        )
+    # What refuses the prompt is asked before any of the layers is fetched.
     words = None
     if asked.base != PUBLISHED.name:
         words = tokenizing(model.vocabulary, asked, model.name)
@@ -133,7 +106,7 @@ def save_model_folder(
     source, tables = checkpoint.folder, checkpoint.tables
     about = provenance(model, what, prompt=prompt, gauge=gauge)
     weights = sorted({entry.file for entry in tables})
-    _check_disk(path, sum(file.stat().st_size for file in weights))
+    check_disk(path, sum(file.stat().st_size for file in weights))
     with written_folder(path, inputs=[*inputs, source], force=force) as folder:
         _copy([*weights, *source.glob("*.safetensors.index.json")], folder, progress)
         config = json.loads((source / "config.json").read_text(encoding="utf-8-sig"))
@@ -162,14 +135,6 @@ def _check_installed() -> None:
         raise InputError(
             "format sentence-transformers: the library is not installed, and the folder is tried "
             "with it before it is handed out; pip install 'embfilter-viz[deploy]'"
-        )
-
-
-def _check_disk(path: Path, needed: int) -> None:
-    if path.parent.is_dir() and (free := shutil.disk_usage(path.parent).free) < needed:
-        raise InputError(
-            f"{path}: the model takes {in_words(needed)} and {in_words(free)} are free there; "
-            "choose another disk"
         )
 
 
@@ -273,9 +238,7 @@ def _try_out(
     Returns:
         the lowest cosine with ours.
     """
-    longest = model.longest(prompt)
-    texts = [*TRIED_TEXTS, _LINE * (min(longest, _LONGEST_TRIED) // 4)]
-    texts = [text for text in texts if text.strip()]
+    texts, which = tried_texts(model, prompt)
     ours = map(model.encode(texts, prompt, progress=progress))
     if needed > (free := memory_free()):
         return Check(
@@ -292,8 +255,7 @@ def _try_out(
     opened = SentenceTransformer(str(folder), device=model.device, local_files_only=True)
     progress("Comparing vectors", 0, len(texts), "texts")
     theirs = opened.encode(texts, batch_size=4, show_progress_bar=False, convert_to_numpy=True)
-    long = "over the model's length" if longest <= _LONGEST_TRIED else "of many words"
-    found = check_of(ours, theirs, f"{len(texts)} texts (several scripts, one {long})")
+    found = check_of(ours, theirs, which)
     assert found.cosine is not None
     if not found.cosine >= LEAST_COSINE:
         raise InputError(
@@ -323,14 +285,6 @@ def _readme(
         Markdown.
     """
     rows = markdown_rows(about.rows())
-    licence = f"license: {about.licence}\n" if about.licence else ""
-    if about.licence:
-        terms = f"The model in this folder is {about.model}, under {about.licence}."
-    else:
-        terms = (
-            f"The model in this folder is {about.model}; its files state no licence, so ask where "
-            "you had it from before you pass the folder on."
-        )
     if words is None:
         how = f"- **How a text is read**: {prompt.description[0].lower()}{prompt.description[1:]}"
     else:
@@ -341,16 +295,12 @@ def _readme(
             pooling="mean" if prompt.pooling == "mean" else "last token",
         )
     return f"""---
-library_name: sentence-transformers
-pipeline_tag: sentence-similarity
-{licence}tags:
-- sentence-transformers
-- embfilter-viz
+{front_matter(about, library="sentence-transformers")}
 ---
 
-# {about.model}, {_heading(about)}
+# {about.model}, {heading(about)}
 
-{_claim(about)} Made by embfilter-viz {about.version}.
+{claim(about)} Made by embfilter-viz {about.version}.
 
 ```python
 from sentence_transformers import SentenceTransformer
@@ -373,24 +323,8 @@ No `trust_remote_code`, and nothing of embfilter-viz.
 
 {readers_section(words, max_tokens)}
 
-{terms}
+{terms(about)}
 """
-
-
-def _heading(about: Provenance) -> str:
-    if about.method == WINDOW:
-        return f"filtered: {about.dims} of {about.d_model} dimensions"
-    return f"{about.method}: {about.d_model} numbers in, {about.dims} out"
-
-
-def _claim(about: Provenance) -> str:
-    if about.method == WINDOW:
-        return (
-            f"Text embeddings of {about.model} without {about.removes} of its unembedding "
-            "(EmbedFilter, Wu et\nal., arXiv 2606.07502)."
-        )
-    learnt = f", learnt from {about.calibration}" if about.calibration else ""
-    return f"Text embeddings of {about.model}, refined{learnt}: {about.does}."
 
 
 def _projection(about: Provenance) -> str:

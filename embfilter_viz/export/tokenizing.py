@@ -58,14 +58,32 @@ class Tokenizing:
         """Tell whether plain text goes in, as opposed to a message through a chat template."""
         return self.chat_template in (None, _AS_IT_IS)
 
+    @property
+    def around(self) -> tuple[str, str]:
+        """Return what is to be put before and behind a text; nothing where plain text goes in."""
+        if self.is_plain:
+            return "", ""
+        assert self.chat_template is not None
+        before, _, after = self.chat_template[3:-3].partition(" ~ messages[-1]['content'] ~ ")
+        return json.loads(before), json.loads(after)
 
-def tokenizing(vocabulary: Vocabulary, prompt: Prompt, name: str) -> Tokenizing:
+
+def tokenizing(
+    vocabulary: Vocabulary,
+    prompt: Prompt,
+    name: str,
+    reader: str = "a folder of sentence-transformers",
+) -> Tokenizing:
     """The files for ``prompt``, once they give our tokens on :data:`TRIED_TEXTS`.
 
     Args:
         vocabulary: the model's tokens.
         prompt: the template and pooling.
         name: the model, for messages.
+        reader: what the files are for, for messages.
+
+    Returns:
+        the files.
 
     Raises:
         InputError: the prompt needs more than standard files can say, or gives other tokens.
@@ -73,25 +91,23 @@ def tokenizing(vocabulary: Vocabulary, prompt: Prompt, name: str) -> Tokenizing:
     instead = "export the filter file and encode with embfilter-viz"
     if prompt.rewritings:
         raise InputError(
-            f"prompt {prompt.words}: a folder of sentence-transformers reads a text once and "
-            f"writes no rewritings of it; take prompteol, or {instead}"
+            f"prompt {prompt.words}: {reader} reads a text once and writes no rewritings of it; "
+            f"take prompteol, or {instead}"
         )
     if prompt.members:
         raise InputError(
-            f"prompt {prompt.words}: a folder of sentence-transformers reads a text once, not "
-            f"under {len(prompt.members)} templates; take one of them, or {instead}"
+            f"prompt {prompt.words}: {reader} reads a text once, not under "
+            f"{len(prompt.members)} templates; take one of them, or {instead}"
         )
     if prompt.is_own and prompt.pooling == "mean":
         raise InputError(
-            f"prompt {prompt.words}: its mean begins with the text, and no standard module of "
-            f"sentence-transformers leaves out what stands before it; pool the last token, or "
-            f"{instead}"
+            f"prompt {prompt.words}: its mean begins with the text, and {reader} cannot leave "
+            f"out what stands before it; pool the last token, or {instead}"
         )
     if prompt.base == "echo":
         raise InputError(
-            "prompt echo: its mean is over the second time the text is said, which no standard "
-            "module of sentence-transformers can do; take prompteol, mean or last, or export the "
-            "filter file and encode with embfilter-viz"
+            f"prompt echo: its mean is over the second time the text is said, which {reader} "
+            f"cannot do; take prompteol, mean or last, or {instead}"
         )
     state = json.loads(vocabulary.tokenizer.to_str())
     opening = [str(vocabulary.tokenizer.id_to_token(i)) for i in vocabulary.opening]
@@ -150,11 +166,8 @@ def _same_tokens(
 
 
 def _rendered(made: Tokenizing, text: str) -> str:
-    if made.is_plain:
-        return made.prefix + text
-    assert made.chat_template is not None
-    before, _, after = made.chat_template[3:-3].partition(" ~ messages[-1]['content'] ~ ")
-    return json.loads(before) + text + json.loads(after)
+    before, after = made.around
+    return made.prefix + before + text + after
 
 
 def _jinja(text: str) -> str:

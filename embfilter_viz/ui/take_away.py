@@ -10,10 +10,11 @@ import streamlit as st
 from embfilter_viz.export.filter_file import filter_bytes
 from embfilter_viz.export.folder_zip import zip_folder
 from embfilter_viz.export.index_transform import faiss_bytes
-from embfilter_viz.export.model_folder import FolderExport, save_model_folder
+from embfilter_viz.export.model_folder import save_model_folder
 from embfilter_viz.export.numpy_lines import numpy_zip
 from embfilter_viz.export.refinement import Refinement
 from embfilter_viz.export.session import session_report
+from embfilter_viz.export.trying import FolderExport
 from embfilter_viz.figures.report import Section
 from embfilter_viz.models.encoding.prompts import find_prompt
 from embfilter_viz.spectral.windows import Window

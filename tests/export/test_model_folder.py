@@ -13,8 +13,9 @@ from embfilter_viz import open_model
 from embfilter_viz.analyses.calibration import Calibration
 from embfilter_viz.analyses.methods import Parts
 from embfilter_viz.errors import Cancelled, InputError
-from embfilter_viz.export.model_folder import LEAST_COSINE, MODULES, save_model_folder
+from embfilter_viz.export.model_folder import MODULES, save_model_folder
 from embfilter_viz.export.refinement import refinement
+from embfilter_viz.export.trying import LEAST_COSINE
 from embfilter_viz.model import Model
 from embfilter_viz.spectral.filters import EmbedFilter
 from embfilter_viz.spectral.windows import Window

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from embfilter_viz.export.model_folder import FolderExport
 from embfilter_viz.export.numpy_lines import numpy_zip
+from embfilter_viz.export.trying import FolderExport
 from embfilter_viz.model import Model
 from embfilter_viz.spectral.windows import Window
 from embfilter_viz.system.paths import cache_folder

@@ -1,6 +1,7 @@
 """A text inside a prompt, as the tokens the model reads."""
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -10,7 +11,15 @@ from embfilter_viz.models.families import text_config
 from embfilter_viz.models.head.vocabulary import Vocabulary
 from embfilter_viz.models.outline import Outline
 
-__all__ = ["MAX_TOKENS", "Prepared", "check_template_fits", "longest_read", "prepare"]
+__all__ = [
+    "MAX_TOKENS",
+    "Prepared",
+    "check_template_fits",
+    "closing_of",
+    "common_end",
+    "longest_read",
+    "prepare",
+]
 
 MAX_TOKENS = 512
 """Tokens a prompt may have, template included, as in the paper."""
@@ -70,7 +79,7 @@ def prepare(
         ids, start = _lay_out(vocabulary, prompt, kept)
     elif len(ids) >= max_tokens:
         check_template_fits(vocabulary, prompt, max_tokens)
-        closing = _closing(vocabulary, prompt)
+        closing = closing_of(vocabulary, prompt)
         ids = ids[: max_tokens - len(closing)] + closing
         start = min(start, len(ids) - 1)
     if start >= len(ids):
@@ -78,7 +87,7 @@ def prepare(
     return Prepared(tuple(ids), start, truncated)
 
 
-def _closing(vocabulary: Vocabulary, prompt: Prompt) -> list[int]:
+def closing_of(vocabulary: Vocabulary, prompt: Prompt) -> list[int]:
     """The template's tokens after the text: those that no text changes.
 
     A text's last token may melt into the first of them (a full stop and a quotation mark are one
@@ -88,6 +97,15 @@ def _closing(vocabulary: Vocabulary, prompt: Prompt) -> list[int]:
     if prompt.template.endswith(SLOT):
         return []
     one, other = (_lay_out(vocabulary, prompt, text)[0] for text in ("0", "1 2 3 4"))
+    return common_end(one, other)
+
+
+def common_end(one: Sequence[int], other: Sequence[int]) -> list[int]:
+    """The tokens that two sequences end with.
+
+    >>> common_end([1, 2, 3], [5, 2, 3])
+    [2, 3]
+    """
     common = takewhile(lambda pair: pair[0] == pair[1], zip(one[::-1], other[::-1], strict=False))
     return [token for token, _ in common][::-1]
 

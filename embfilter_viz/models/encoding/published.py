@@ -365,6 +365,21 @@ class PublishedTokens:
             raise InputError(f"the text {text[:20]!r} has no tokens in this model; use other words")
         return Prepared(tuple(ids), start, truncated)
 
+    @property
+    def backend(self) -> Any:
+        """Return it as the library tokenizers has it, special tokens included.
+
+        Raises:
+            InputError: it is written in Python, and tokenizers cannot have it.
+        """
+        found = getattr(self._tokenizer, "backend_tokenizer", None)
+        if found is None:
+            raise InputError(
+                f"prompt {PUBLISHED.name}: the library tokenizers cannot read its tokenizer; "
+                f"{_OWN_WAY_OUT}"
+            )
+        return found
+
     def _own_length(self, transformers: Any, outline: Outline) -> int:
         """The longest text where the makers do not say: the tokenizer's, or the model's if less."""
         config = transformers.AutoConfig.from_pretrained(
