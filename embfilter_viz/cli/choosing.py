@@ -17,6 +17,7 @@ from embfilter_viz.cli.options import (
     COUNT,
     SEED,
     TASKS,
+    column_option,
     columns_of,
     encodes,
     head_from_option,
@@ -225,14 +226,17 @@ def compare_command(
 )
 @model_argument
 @click.argument("texts", metavar="[TEXTS.txt]", required=False)
+@column_option
 @prompt_option
 @language_option
 @encodes
 @json_option
-def propose(model: str, texts: str | None, prompt: str, as_json: bool) -> None:
+def propose(model: str, texts: str | None, column: str | None, prompt: str,
+            as_json: bool) -> None:  # fmt: skip
     """Propose a window from unlabelled texts, one on each line, or from the checkpoint alone.
 
-    TEXTS.txt may be "demo", or "demo-hi", "demo-id", "demo-ru" or "demo-zh": our demo texts.
+    TEXTS.txt may be "demo", or "demo-hi", "demo-id", "demo-ru" or "demo-zh": our demo texts. It
+    may also be a table (.csv, .tsv, .jsonl, .parquet), of which one column is read.
 
     From the checkpoint and word frequencies (wordfreq; English unless --language says else), the
     proposal is the longest run of directions that move the logits of frequent tokens at most three
@@ -245,7 +249,7 @@ def propose(model: str, texts: str | None, prompt: str, as_json: bool) -> None:
     from embfilter_viz.analyses.propose import propose_window
     from embfilter_viz.cli.tables import paragraph
 
-    lines = lines_of(texts) if texts is not None else []
+    lines = lines_of(texts, column) if texts is not None else []
     opened = opened_model(model)
     with watched() as progress:
         proposal = propose_window(

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from embfilter_viz.cli.inputs import opened_model, reopening, window_of
-from embfilter_viz.cli.options import COUNT
+from embfilter_viz.cli.options import COUNT, column_option
 from embfilter_viz.cli.output import print_record
 from embfilter_viz.cli.reporting import watched
 from embfilter_viz.errors import InputError
@@ -28,17 +28,16 @@ class Asked:
     ray: str | None
 
     def refuse(self, file: str) -> None:
-        """Refuse them beside a file of lines.
+        """Refuse them beside another file; a table of texts has columns too.
 
         Raises:
             InputError: one was given.
         """
-        names = ("--column", "--id", "--rows", "--half", "--workers", "--ray")
-        for name, value in zip(names, astuple(self), strict=True):
+        names = ("--id", "--rows", "--half", "--workers", "--ray")
+        for name, value in zip(names, astuple(self)[1:], strict=True):
             if value:
                 raise InputError(
-                    f"{name}: only a corpus in Parquet takes it, and {file} has one text on each "
-                    "line; drop it"
+                    f"{name}: only a corpus in Parquet takes it, and {file} is none; drop it"
                 )
 
 
@@ -55,8 +54,7 @@ def corpus_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--id", "key", metavar="NAME",
                      help="Of a corpus: the column that tells rows apart. Without it, the file and "
                      "the row's number do."),
-        click.option("--column", metavar="NAME",
-                     help="Of a corpus: the column of texts, where several hold texts."),
+        column_option,
     ):  # fmt: skip
         command = option(command)
     return command
@@ -99,7 +97,8 @@ def embed_shards(
     if asked.ray is not None and asked.workers is None:
         raise InputError(f"--ray {asked.ray}: say with how many workers, as --workers 8")
     rows = {} if asked.rows is None else {"rows_in_shard": asked.rows}
-    corpus = Corpus.of(file, asked.column, asked.key, **rows)
+    column = None if asked.column is None else asked.column.removeprefix("text=")
+    corpus = Corpus.of(file, column, asked.key, **rows)
     opened = opened_model(model)
     chosen = None if raw else window_of(opened, tau, window)
     with watched() as progress:

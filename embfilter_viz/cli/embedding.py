@@ -17,6 +17,7 @@ from embfilter_viz.cli.options import (
     REMOVALS,
     SEED,
     alpha_option,
+    column_option,
     encodes,
     frequencies_option,
     json_option,
@@ -193,7 +194,8 @@ def embed(model: str, file: str, prompt: str, raw: bool, tau: str | None, window
           full: bool, output: str, force: bool, as_json: bool, **more: Any) -> None:  # fmt: skip
     """Embed FILE, one text on each line, into a float32 .npy file with one row for each line.
 
-    Rows are in the order of the lines. They are not normalised, unless the embedder's makers do so
+    FILE may also be a table (.csv, .tsv, .jsonl), of which one column is read. Rows are in the
+    order of the lines. They are not normalised, unless the embedder's makers do so
     under --prompt published. The file appears when it is complete. After Ctrl-C, embeddings that
     are finished are kept and not computed again.
 
@@ -216,7 +218,7 @@ def embed(model: str, file: str, prompt: str, raw: bool, tau: str | None, window
                      asked=asked, as_json=as_json)  # fmt: skip
         return
     asked.refuse(file)
-    texts = lines_of(file)
+    texts = lines_of(file, asked.column)
     opened = opened_model(model)
     chosen = None if raw else window_of(opened, tau, window)
     with (
@@ -260,24 +262,26 @@ def embed(model: str, file: str, prompt: str, raw: bool, tau: str | None, window
 @prompt_option
 @tau_option
 @window_option
+@column_option
 @click.option(
     "--seed", type=SEED, default=0, show_default=True, help="Seed of the random subspaces."
 )
 @encodes
 @json_option
-def geometry(model: str, file: str, prompt: str, tau: str | None, window: str | None, seed: int,
-             as_json: bool) -> None:  # fmt: skip
+def geometry(model: str, file: str, prompt: str, tau: str | None, window: str | None,
+             column: str | None, seed: int, as_json: bool) -> None:  # fmt: skip
     """Measure the isotropy of the texts in FILE, one on each line: raw, filtered, and two controls.
 
     One control is 20 random subspaces of the filter's size, with their mean, least and greatest.
-    FILE may also be "demo", or "demo-hi", "demo-id", "demo-ru" or "demo-zh": our demo texts.
+    FILE may also be "demo", or "demo-hi", "demo-id", "demo-ru" or "demo-zh": our demo texts; or a
+    table (.csv, .tsv, .jsonl, .parquet), of which one column is read.
     The other removes only the direction of the mean embedding of 80 of our demo texts, which are
     embedded as well. With the mean of FILE's own texts, nothing would be left by construction.
     """
     from embfilter_viz.analyses.geometry import geometry as measure
     from embfilter_viz.cli.tables import geometry_table, paragraph
 
-    texts = lines_of(file)
+    texts = lines_of(file, column)
     opened = opened_model(model)
     chosen = window_of(opened, tau, window)
     with watched() as progress:

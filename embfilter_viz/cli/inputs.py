@@ -167,11 +167,16 @@ def word_frequencies_of(model: "Model", alpha: float = 1.0) -> "TokenFrequencies
         )
 
 
-def lines_of(file: str) -> list[str]:
-    """The texts in a file, one a line, or those of our demo sets by their name."""
+def lines_of(file: str, column: str | None = None) -> list[str]:
+    """The texts in a file, one a line, or those of our demo sets by their name.
+
+    Of a table they are one column: ``column`` is its name, also written ``text=NAME``.
+    """
     from embfilter_viz.data import demo_language, demo_texts
     from embfilter_viz.texts import read_lines
 
     if (language := demo_language(file)) is not None:
+        if column is not None:
+            raise InputError(f"--column {column}: {file} has no columns; drop it")
         return list(demo_texts(language).texts)
-    return read_lines(file)
+    return read_lines(file, None if column is None else column.removeprefix("text="))

@@ -28,6 +28,7 @@ __all__ = [
     "SEED",
     "TASKS",
     "alpha_option",
+    "column_option",
     "columns_of",
     "encodes",
     "frequencies_option",
@@ -151,6 +152,12 @@ _dtype = click.option(
 def encodes(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of a command that runs the model over texts."""
     return _device(_dtype(command))
+
+
+column_option = click.option(
+    "--column", metavar="text=NAME",
+    help="Of a .csv, .tsv, .jsonl or .parquet: the column of texts, where several hold texts.",
+)  # fmt: skip
 
 
 def columns_of(named: Iterable[str]) -> dict[str, str]:

@@ -69,27 +69,37 @@ def checked_labels(
 ) -> tuple[tuple[str, ...], np.ndarray, tuple[str, ...], list[str]]:
     """Texts that can be used, the number of each one's label, the labels, and what was left out.
 
-    A text that comes again under its label is left out, and so are labels of fewer than 4 texts.
+    A text that comes again under its label is left out, one that comes under several labels is
+    left out altogether, and so are labels of fewer than 4 texts.
 
     Raises:
-        InputError: a text comes under two labels, or what is left has fewer than 10 texts or
-            two labels.
+        InputError: what is left has fewer than 10 texts or two labels.
 
     >>> checked_labels(["x", *map(str, range(10))], "c" + "ab" * 5, "by hand")[2:]
     (('a', 'b'), ['1 label with fewer than 4 texts left out, with its 1 text.'])
     """
     label_of: dict[str, str] = {}
-    repeated = 0
+    count: Counter[str] = Counter()
+    conflicting: dict[str, tuple[str, str]] = {}
     for text, label in zip(texts, labels, strict=True):
         if label_of.setdefault(text, label) != label:
-            raise InputError(
-                f"{source}: {text[:40]!r} stands under {label_of[text]!r} and under {label!r}; "
-                "leave one of them out"
-            )
-        repeated += 1
-    repeated -= len(label_of)
+            conflicting.setdefault(text, (label_of[text], label))
+        count[text] += 1
     notes = []
-    if repeated:
+    if conflicting:
+        text, (one, other) = next(iter(conflicting.items()))
+        notes.append(
+            f"{counted(len(conflicting), 'text')} left out that "
+            f"{'stands' if len(conflicting) == 1 else 'stand'} under several labels (first: "
+            f"{text[:40]!r} under {one!r} and under {other!r})."
+        )
+        label_of = {text: label for text, label in label_of.items() if text not in conflicting}
+        if not label_of:
+            raise InputError(
+                f"{source}: every text stands under several labels (first: {text[:40]!r} under "
+                f"{one!r} and under {other!r}); give each text one label"
+            )
+    if repeated := sum(count[text] - 1 for text in label_of):
         notes.append(f"{counted(repeated, 'text')} left out that came before.")
     sizes = Counter(label_of.values())
     rare = {label for label, size in sizes.items() if size < FEWEST_OF_A_LABEL}

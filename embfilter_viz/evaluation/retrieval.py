@@ -71,11 +71,20 @@ class RetrievalTask(Task):
             InputError: fewer than 10 queries have a relevant passage, or there are no more
                 passages than nDCG@10 looks at.
         """
-        relevance = {(query, passage): float(gain) for query, passage, gain in judgements}
-        searched = list(dict.fromkeys([*(passage for _, passage in relevance), *passages]))
+        given = list(judgements)
+        relevance = {
+            (query, passage): float(gain) for query, passage, gain in given if query != passage
+        }
+        own = [passage for query, passage, _ in given if query == passage]
+        searched = list(dict.fromkeys([*(passage for _, passage in relevance), *own, *passages]))
         asked = list(dict.fromkeys(query for query, _ in relevance))
         answered = {query for (query, _), gain in relevance.items() if gain > 0}
         told = list(notes)
+        if own:
+            told.append(
+                f"{counted(len(own), 'query is', 'queries are')} judged as "
+                f"{'its' if len(own) == 1 else 'their'} own answer; that does not count."
+            )
         if len(answered) < len(asked):
             without = len(asked) - len(answered)
             told.append(
@@ -122,6 +131,13 @@ class RetrievalTask(Task):
         """(n_queries,) bool: half of the queries, by chance."""
         return halves(np.zeros(self.n_units))
 
+    @cached_property
+    def _itself(self) -> np.ndarray:
+        """(m, 2) number of a query and of the passage that has the same words."""
+        number = {int(text): i for i, text in enumerate(self.passages)}
+        found = [(i, number[int(q)]) for i, q in enumerate(self.queries) if int(q) in number]
+        return np.array(found, dtype=np.intp).reshape(-1, 2)
+
     def outcomes(self, E: np.ndarray) -> np.ndarray:
         """nDCG@10 and recall@10 of each query by cosine, (n_queries, 2)."""
         d = E.shape[1]
@@ -151,6 +167,9 @@ class RetrievalTask(Task):
                 products[i] += products[i - 1]
             mine = (self.judged[:, 0] >= some.start) & (self.judged[:, 0] < some.stop)
             judged = self.judged[mine] - [some.start, 0]
+            itself = self._itself[
+                (self._itself[:, 0] >= some.start) & (self._itself[:, 0] < some.stop)
+            ] - [some.start, 0]
             for number, window in enumerate(windows):
                 progress("Scoring windows", number, len(windows), "windows")
                 left, right = place[window.l], place[window.r]
@@ -159,6 +178,7 @@ class RetrievalTask(Task):
                 near /= np.sqrt(squares_Q[right] - squares_Q[left])[:, None]
                 # Rounding must not put equal passages in an order.
                 near.round(DECIMALS, out=near)
+                near[itself[:, 0], itself[:, 1]] = -np.inf  # no query is its own answer
                 ranks = _ranks(near, judged)
                 out[number, some] = _measures(ranks, judged[:, 0], self.gains[mine], len(Q))
         return out

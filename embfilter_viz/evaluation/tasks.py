@@ -1,6 +1,7 @@
 """The kinds of task by name, each made from our demo sets or from a user's file."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +15,7 @@ from embfilter_viz.evaluation.pair_classification import PairTask
 from embfilter_viz.evaluation.retrieval import RetrievalTask
 from embfilter_viz.evaluation.sts import StsTask
 from embfilter_viz.evaluation.task import Task
-from embfilter_viz.texts import JudgedTable, read_judged, read_texts
+from embfilter_viz.texts import JudgedTable, TextTable, read_judged, read_texts
 from embfilter_viz.wording import counted
 
 __all__ = [
@@ -88,8 +89,8 @@ def read_task(
     Args:
         kind: one of :data:`KINDS`.
         source: "demo", or "demo-hi" and the like for another language of
-            :data:`~embfilter_viz.data.DEMO_LANGUAGES`; the path of a .csv or .tsv file, or its
-            bytes as uploaded.
+            :data:`~embfilter_viz.data.DEMO_LANGUAGES`; the path of a table (.csv, .tsv, .jsonl,
+            .parquet; for retrieval also a folder as BEIR has it), or its bytes as uploaded.
         name: the file's name where ``source`` is bytes.
         columns: which of the file's columns is what, by the names in :data:`COLUMNS_OF`, where
             they are not recognised.
@@ -120,6 +121,14 @@ def read_task(
             source, name, text_column=given.pop("text", None),
             label_column=given.pop("label", None), limit=limit, seed=seed,
         )  # fmt: skip
+        if table.labels is None and len(table.columns) == 2 and "label" not in (columns or {}):
+            other = 1 - (table.text_column or 0)
+            table = _if_labels(
+                read_texts(
+                    source, name, text_column=table.text_column, label_column=other, limit=limit,
+                    seed=seed,
+                )
+            )  # fmt: skip
         if given:
             raise InputError(f"column {next(iter(given))!r}: unknown; the columns are text, label")
         if table.labels is None:
@@ -128,7 +137,8 @@ def read_task(
                 f"{table.source}: no column for label among {listed}; name the columns text, "
                 "label, or say which is which"
             )
-        return _LABELLED[kind](*_with_labels(table.texts, table.labels), table.source, table.notes)
+        texts, labels, told = _with_labels(table)
+        return _LABELLED[kind](texts, labels, table.source, (*table.notes, *told))
     judged = read_judged(
         source, "retrieval" if kind == "retrieval" else "pairs", name, columns=columns,
         limit=limit, seed=seed,
@@ -214,9 +224,25 @@ def demo_task(kind: str, language: str = "en") -> Task:
     return _JUDGED[kind](JudgedTable(table.rows, table.columns, table.chosen, source, ()))
 
 
-def _with_labels(texts: tuple[str, ...], labels: tuple[str, ...]) -> tuple[list[str], list[str]]:
-    kept = [(text, label) for text, label in zip(texts, labels, strict=True) if label]
-    return [text for text, _ in kept], [label for _, label in kept]
+def _if_labels(table: TextTable) -> TextTable:
+    """A table of two columns whose second is taken for labels, if its values come again."""
+    labels = table.labels or ()
+    if len(set(labels)) > len(labels) / 2 or table.label_column is None:
+        return replace(table, labels=None)
+    note = f"Labels are taken from the column {table.columns[table.label_column]!r}."
+    return replace(table, notes=(*table.notes, note))
+
+
+def _with_labels(table: TextTable) -> tuple[list[str], list[str], list[str]]:
+    """The texts that have a label, their labels, and how many have none."""
+    assert table.labels is not None
+    kept = [(text, label) for text, label in zip(table.texts, table.labels, strict=True) if label]
+    without = [row for row, label in zip(table.rows, table.labels, strict=True) if not label]
+    told = []
+    if without:
+        told.append(f"{counted(len(without), 'row')} without a label left out (first: row "
+                    f"{without[0]}).")  # fmt: skip
+    return [text for text, _ in kept], [label for _, label in kept], told
 
 
 def _sts(table: JudgedTable) -> StsTask:

@@ -17,6 +17,15 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_UNMARKED_BYTES = 64
+"""Bytes of a file from which UTF-16 is believed without a mark."""
+_KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa]")
+_SCRIPTS = (
+    ("cp932", _KANA, 0.3),
+    ("euc_jp", _KANA, 0.3),
+    ("cp949", re.compile("[\uac00-\ud7a3]"), 0.8),
+)
+"""Code pages, the letters that tell them, and the share of these from which they do."""
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1e\x7f]")
 
 
@@ -54,6 +63,8 @@ def _encoding_of(data: bytes, name: str) -> tuple[str, list[str]]:
             told = [] if encoding == "utf-8-sig" else [f"Read as {encoding.upper()}, by its mark."]
             return encoding, told
     if b"\x00" in data:
+        if (unmarked := _unmarked_utf16(data)) is not None:
+            return unmarked, [f"Read as {unmarked.upper()}, which no mark says."]
         raise InputError(
             f"{name}: holds NUL bytes, so it is binary or unmarked UTF-16; save it as UTF-8 text"
         )
@@ -89,7 +100,9 @@ def _guessed_encoding(data: bytes) -> str:
         sample = sample[: sample.rfind(b"\n") + 1] or sample
     guess = from_bytes(sample).best()
     candidates = ["cp1252", "latin-1"]
-    if guess is not None and guess.coherence > 0.1 and not _is_latin(str(guess)):
+    if (by_script := _by_script(sample)) is not None:
+        candidates.insert(0, by_script)
+    elif guess is not None and guess.coherence > 0.1 and not _is_latin(str(guess)):
         candidates.insert(0, guess.encoding)
     for encoding in candidates:
         try:
@@ -98,6 +111,29 @@ def _guessed_encoding(data: bytes) -> str:
             continue
         return encoding
     raise AssertionError("latin-1 decodes any byte")
+
+
+def _unmarked_utf16(data: bytes) -> str | None:
+    """UTF-16 without its mark, as some programs write it: every other byte of ASCII is zero."""
+    if len(data) < _UNMARKED_BYTES or len(data) % 2:
+        return None
+    even, odd = data[0::2].count(0), data[1::2].count(0)
+    zeros = max(even, odd)
+    if zeros < 0.2 * len(data) / 2 or min(even, odd) > 0.01 * zeros:
+        return None
+    return "utf-16-le" if odd > even else "utf-16-be"
+
+
+def _by_script(sample: bytes) -> str | None:
+    """A Korean or Japanese code page, known by letters that no other page gives by chance."""
+    for encoding, script, share in _SCRIPTS:
+        try:
+            letters = [letter for letter in sample.decode(encoding) if letter > "\x7f"]
+        except UnicodeDecodeError:
+            continue
+        if len(script.findall("".join(letters))) > share * len(letters):
+            return encoding
+    return None
 
 
 def _is_latin(content: str) -> bool:

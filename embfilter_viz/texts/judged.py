@@ -7,21 +7,52 @@ A row is two texts and a number: sentence1, sentence2, score, or query, passage,
 import math
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
 from embfilter_viz.errors import InputError
-from embfilter_viz.texts.decoding import decode
-from embfilter_viz.texts.reading import bytes_of
-from embfilter_viz.texts.table import count_of, find_column, read_records
+from embfilter_viz.texts.beir import read_beir
+from embfilter_viz.texts.reading import NO_VALUE, asked_names, bytes_of
+from embfilter_viz.texts.rows import TABLE_ENDINGS, read_rows
+from embfilter_viz.texts.table import count_of, find_column
 
 __all__ = ["COLUMNS", "Judged", "JudgedTable", "read_judged"]
 
-_FIRST = ("sentence1", "sentence_1", "sentence 1", "text1", "text_1", "text 1", "s1", "sent1")
-_SECOND = tuple(name.replace("1", "2") for name in _FIRST)
+_FIRST: tuple[str, ...] = (
+    "sentence1",
+    "sentence_1",
+    "sentence 1",
+    "text1",
+    "text_1",
+    "text 1",
+    "s1",
+    "sent1",
+)
+_SECOND: tuple[str, ...] = tuple(name.replace("1", "2") for name in _FIRST)
+# SICK's names, and those of the Microsoft Research Paraphrase Corpus.
+_FIRST = (*_FIRST, "sentence_a", "#1 string")
+_SECOND = (*_SECOND, "sentence_b", "#2 string")
+_IDS = frozenset(
+    {
+        *("query-id", "query_id", "queryid", "qid", "corpus-id", "corpus_id", "corpusid", "pid"),
+        *(
+            "docid",
+            "doc_id",
+            "doc-id",
+            "did",
+            "passage_id",
+            "passage-id",
+            "document_id",
+            "topic_id",
+        ),
+    }
+)
+"""Names of columns that hold ids in the place of texts."""
+_ID = re.compile(r"\d{3,}|[0-9a-f]{12,}|(?=(?:\S*\d){3})[\w.:/-]{6,}", re.ASCII | re.IGNORECASE)
+"""A number of three digits and more, or one word with three digits."""
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 COLUMNS: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -33,6 +64,7 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
                 "score": (
                     *("score", "scores", "similarity", "similarity_score", "relatedness_score"),
                     *("gold", "gold_score", "grade", "rating", "label", "labels", "is_duplicate"),
+                    "quality",
                 ),
             }
         ),
@@ -115,15 +147,18 @@ def read_judged(
     '1 row says what an earlier one said (first: row 3) and still counts.'
     """
     wanted = COLUMNS[kind]
-    data, name = bytes_of(source, name)
-    if Path(name).suffix.lower() not in {".csv", ".tsv"}:
-        raise InputError(
-            f"{name}: a table is needed with the columns {', '.join(wanted)}; save it as .csv"
-        )
-    content, notes = decode(data, name)
-    known = [one for names in wanted.values() for one in names]
-    found, numbered = read_records(content, name, None, known, notes)
+    notes: list[str] = []
+    if kind == "retrieval" and isinstance(source, str | Path) and Path(source).is_dir():
+        name = Path(source).name or str(source)
+        found, numbered = read_beir(Path(source), notes, limit=limit, seed=seed)
+    else:
+        data, name = bytes_of(source, name)
+        check_table(name, wanted)
+        known = [one for names in wanted.values() for one in names]
+        known += [*_IDS, *asked_names(*(columns or {}).values())]
+        found, numbered = read_rows(data, name, None, known, notes)
     chosen = _chosen(found, wanted, columns or {}, name, notes)
+    _refuse_ids(numbered, chosen, name)
     rows = _values(numbered, chosen, name, notes)
     rows = _distinct(rows, kind, notes)
     if not rows:
@@ -152,6 +187,9 @@ def _chosen(
             free = [lower.index(one) for one in names if one in lower]
             chosen[role] = next((i for i in free if i not in chosen.values()), None)
     lacking = [role for role in wanted if chosen[role] is None and role not in _MAY_LACK]
+    ids = [column for column in found if column.lower().strip() in _IDS]
+    if lacking and ids:
+        raise InputError(_ids_alone(name, f"in {' and '.join(map(repr, ids[:3]))}"))
     unnamed = all(column.startswith("column ") for column in found)
     if lacking and not asked and unnamed and len(found) in (2, len(wanted)):
         chosen = {role: i if i < len(found) else None for i, role in enumerate(wanted)}
@@ -172,13 +210,56 @@ def _chosen(
     return chosen
 
 
+def check_table(name: str, wanted: Iterable[str]) -> None:
+    """Refuse a file that is no table by its name; a .txt may be one of a benchmark's.
+
+    Raises:
+        InputError: its ending says no table.
+
+    >>> check_table("a.pdf", ("query", "passage"))
+    Traceback (most recent call last):
+    embfilter_viz.errors.InputError: a.pdf: a table is needed with the columns query, passage; ...
+    """
+    if Path(name).suffix.lower() not in {*TABLE_ENDINGS, ".txt"}:
+        raise InputError(
+            f"{name}: a table is needed with the columns {', '.join(wanted)}; save it as .csv, "
+            ".tsv, .jsonl or .parquet"
+        )
+
+
+def _refuse_ids(
+    numbered: list[tuple[int, list[str]]], chosen: Mapping[str, int | None], name: str
+) -> None:
+    """Refuse a file in which both columns of texts hold ids.
+
+    Raises:
+        InputError: as said.
+    """
+    first, second, _ = chosen.values()
+    assert first is not None
+    assert second is not None
+    seen = numbered[:1000]
+    if len(seen) >= 10 and all(
+        _ID.fullmatch(cells[at].strip()) for _, cells in seen for at in (first, second)
+    ):
+        cells = seen[0][1]
+        raise InputError(_ids_alone(name, f"such as {cells[first]!r} and {cells[second]!r}"))
+
+
+def _ids_alone(name: str, where: str) -> str:
+    return (
+        f"{name}: holds ids in the place of texts, {where}; give the texts themselves, or the "
+        "folder with corpus.jsonl, queries.jsonl and qrels"
+    )
+
+
 def _values(
     numbered: list[tuple[int, list[str]]],
     chosen: Mapping[str, int | None],
     name: str,
     notes: list[str],
 ) -> list[Judged]:
-    rows, empty, wrong = [], [], []
+    rows, empty, wrong, ungraded = [], [], [], []
     first, second, value = chosen.values()
     role = list(chosen)[2]
     assert first is not None
@@ -192,7 +273,10 @@ def _values(
             continue
         said = "1" if value is None else cells[value].strip()
         number = _number(said)
-        if number is None and not (not a and not said):
+        if number is None and said in NO_VALUE and a:
+            ungraded.append(row)
+            continue
+        if number is None and said:
             wrong.append((row, said))
             continue
         rows.append(Judged(cells[first] if a else "", cells[second], number or 0.0, row))
@@ -204,10 +288,12 @@ def _values(
             f"{name}: row {row} has {shown} as {role}, not a number{others}; mend or remove "
             "such rows, or take another column"
         )
-    if empty:
-        notes.append(
-            f"{count_of(len(empty), 'row')} without text left out (first: row {empty[0]})."
-        )
+    for missing, what in ((empty, "text"), (ungraded, f"a {role}")):
+        if missing:
+            notes.append(
+                f"{count_of(len(missing), 'row')} without {what} left out (first: row "
+                f"{missing[0]})."
+            )
     return rows
 
 

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from embfilter_viz.errors import InputError
-from embfilter_viz.texts.decoding import decode
-from embfilter_viz.texts.judged import COLUMNS
+from embfilter_viz.texts.judged import COLUMNS, check_table
 from embfilter_viz.texts.reading import bytes_of
-from embfilter_viz.texts.table import LABEL_NAMES, TEXT_NAMES, read_records
+from embfilter_viz.texts.rows import read_rows
+from embfilter_viz.texts.table import LABEL_NAMES, TEXT_NAMES
 
 __all__ = ["Preview", "preview_table"]
 
@@ -54,13 +53,9 @@ def preview_table(
     ('gold', ('3', 'A cat', 'A dog', '7'))
     """
     data, name = bytes_of(source, name)
-    if Path(name).suffix.lower() not in {".csv", ".tsv"}:
-        raise InputError(
-            f"{name}: a table is needed with the columns {', '.join(_NAMES[kind])}; save it as .csv"
-        )
-    content, notes = decode(data, name)
+    check_table(name, _NAMES[kind])
     known = [one for names in _NAMES[kind].values() for one in names]
-    columns, numbered = read_records(content, name, None, known, notes)
+    columns, numbered = read_rows(data, name, None, known, [])
     lower = [column.lower().strip() for column in columns]
     guess: dict[str, int | None] = {}
     for role, names in _NAMES[kind].items():

@@ -7,13 +7,18 @@ from pathlib import Path
 
 from embfilter_viz.errors import InputError
 from embfilter_viz.texts.decoding import decode, lines_of
-from embfilter_viz.texts.table import Cells, count_of, read_table
+from embfilter_viz.texts.rows import TABLE_ENDINGS, read_rows
+from embfilter_viz.texts.table import LABEL_NAMES, TEXT_NAMES, Cells, count_of, read_table
 
-__all__ = ["TextTable", "bytes_of", "read_lines", "read_texts"]
+__all__ = ["NO_VALUE", "TextTable", "asked_names", "bytes_of", "read_lines", "read_texts"]
 
 logger = logging.getLogger(__name__)
 
-TABLE_ENDINGS = (".csv", ".tsv")
+NO_VALUE = frozenset(
+    {"", "#N/A", "#N/A N/A", "#NA", "-NaN", "-nan", "<NA>", "N/A", "NA", "NULL", "NaN", "None",
+     "n/a", "nan", "null"}
+)  # fmt: skip
+"""Cells that say that there is no value."""
 LINE_ENDINGS = (".txt", ".text", ".md", "")
 
 
@@ -55,7 +60,7 @@ def read_texts(
     limit: int | None = None,
     seed: int = 0,
 ) -> TextTable:
-    r"""Read a user's file of texts: one text a line (.txt) or a table (.csv, .tsv).
+    r"""Read a user's file of texts: one text a line (.txt) or a table.
 
     Args:
         source: path of the file, or its bytes as uploaded.
@@ -83,24 +88,34 @@ def read_texts(
     data, name = bytes_of(source, name)
     ending = Path(name).suffix.lower()
     if ending not in TABLE_ENDINGS + LINE_ENDINGS:
-        raise InputError(f"{name}: texts are read from .txt and .csv files; save it as one of them")
-    content, notes = decode(data, name)
+        raise InputError(
+            f"{name}: texts are read from .txt and .csv files, .tsv, .jsonl and .parquet; save it "
+            "as one of them"
+        )
+    notes: list[str] = []
     if ending in TABLE_ENDINGS:
-        found = read_table(content, name, text_column, label_column, labelled, header, notes)
+        known = (*TEXT_NAMES, *LABEL_NAMES, *asked_names(text_column, label_column))
+        columns, rows = read_rows(data, name, header, known, notes)
+        found = read_table(columns, rows, name, text_column, label_column, labelled, notes)
     else:
+        content, notes = decode(data, name)
         cells = list(enumerate(lines_of(content), start=1))
         found = Cells([row for row, _ in cells], [cell for _, cell in cells])
     return _finish(found, name, notes, limit, seed)
 
 
-def read_lines(path: str | Path) -> list[str]:
-    r"""The lines of a file that holds one text a line, strictly all of them in order.
+def read_lines(path: str | Path, column: str | None = None) -> list[str]:
+    r"""The texts of a file, strictly all of them in order: one a line, or one column of a table.
 
-    A newline at the very end ends the last line and begins none.
+    A newline at the very end ends the last line and begins none. What was decided is logged.
+
+    Args:
+        path: the file; a .csv, .tsv, .jsonl or .parquet is a table.
+        column: of a table, the column of texts; None: by its name, else the longest cells.
 
     Raises:
-        InputError: the file is missing, empty or binary, or a line is blank: a row of the
-            output for each line of the file leaves no room for skipping one.
+        InputError: the file is missing, empty or binary, or a line or cell is blank: a row of
+            the output for each line of the file leaves no room for skipping one.
 
     >>> import tempfile, pathlib
     >>> path = pathlib.Path(tempfile.mkdtemp(), "texts.txt")
@@ -109,6 +124,13 @@ def read_lines(path: str | Path) -> list[str]:
     ['A cat', 'A car']
     """
     data, name = bytes_of(path, None)
+    if Path(name).suffix.lower() in TABLE_ENDINGS:
+        return _column(data, name, column)
+    if column is not None:
+        raise InputError(
+            f"--column {column}: {name} has one text on each line and no columns; drop it, or give "
+            "a .csv, .tsv, .jsonl or .parquet"
+        )
     content, notes = decode(data, name)
     for note in notes:
         logger.warning("%s: %s", name, note)
@@ -119,6 +141,22 @@ def read_lines(path: str | Path) -> list[str]:
                 f"{name}: line {number} is blank, but each line must hold a text; remove it"
             )
     return lines
+
+
+def _column(data: bytes, name: str, column: str | None) -> list[str]:
+    """The column of texts of a table, none of them blank."""
+    notes: list[str] = []
+    columns, rows = read_rows(data, name, None, (*TEXT_NAMES, *asked_names(column)), notes)
+    found = read_table(columns, rows, name, column, None, False, notes)
+    for row, text in zip(found.rows, found.texts, strict=True):
+        if not text.strip():
+            raise InputError(
+                f"{name}: row {row} has no text in the column {columns[found.text_column or 0]!r}, "
+                "but each row must hold one; remove it, or choose another with --column text=NAME"
+            )
+    for note in notes:
+        logger.info("%s: %s", name, note)
+    return found.texts
 
 
 def bytes_of(source: str | Path | bytes, name: str | None) -> tuple[bytes, str]:
@@ -138,6 +176,21 @@ def bytes_of(source: str | Path | bytes, name: str | None) -> tuple[bytes, str]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{path}: cannot be read ({reason}); give the path of a file") from error
+
+
+def asked_names(*columns: str | int | None) -> tuple[str, ...]:
+    """Names of columns that were asked for, in lower case: a row that has them is a header.
+
+    >>> asked_names("Utterance", 3, None)
+    ('utterance',)
+    """
+    return tuple(one.strip().lower() for one in columns if isinstance(one, str))
+
+
+def _label(said: str) -> str:
+    """A label, empty where a cell says that there is none, in the ways that pandas knows."""
+    said = said.strip()
+    return "" if said in NO_VALUE else said
 
 
 def _finish(found: Cells, name: str, notes: list[str], limit: int | None, seed: int) -> TextTable:
@@ -166,7 +219,7 @@ def _finish(found: Cells, name: str, notes: list[str], limit: int | None, seed: 
             f"A random sample of {limit:,} of the {count_of(len(kept), 'text')}, seed {seed}."
         )
         kept = sorted(random.Random(seed).sample(kept, limit))
-    labels = None if found.labels is None else tuple(found.labels[i].strip() for i in kept)
+    labels = None if found.labels is None else tuple(_label(found.labels[i]) for i in kept)
     if labels is not None and not any(labels):
         notes.append("The column of labels is empty: no labels.")
         labels = None

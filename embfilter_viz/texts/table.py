@@ -1,15 +1,16 @@
 """A .csv file as people have them -> texts, labels, and what was decided in finding them."""
 
-import csv
-import io
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from embfilter_viz.errors import InputError
+from embfilter_viz.texts.layouts import Layout, layout_of
+from embfilter_viz.texts.quoting import DELIMITERS, NO_DELIMITER, delimiter_of, split_rows
 
-__all__ = ["Cells", "count_of", "find_column", "read_records", "read_table"]
+__all__ = ["MOST_COLUMNS", "Cells", "count_of", "find_column", "read_records", "read_table"]
 
 TEXT_NAMES = (
     *("text", "texts", "sentence", "sentences", "content", "body", "document", "passage"),
@@ -19,10 +20,8 @@ LABEL_NAMES = (
     *("label", "labels", "topic", "topics", "category", "class", "target", "tag", "genre"),
     *("intent", "group", "sentiment"),
 )
-_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
-# A character that stands in no text: the delimiter of a table with one column.
-_NO_DELIMITER = "\x1f"
-_SNIFFED_CHARACTERS = 200_000
+MOST_COLUMNS = 1000
+"""Columns beyond which a file is refused."""
 _NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?%?|nan|NaN|")
 
 
@@ -43,35 +42,31 @@ class Cells:
 
 
 def read_table(
-    content: str,
+    columns: tuple[str, ...],
+    numbered: list[tuple[int, list[str]]],
     name: str,
     text_column: str | int | None,
     label_column: str | int | None,
     labelled: bool,
-    header: bool | None,
     notes: list[str],
 ) -> Cells:
     r"""The texts and labels of a table; what was decided is appended to ``notes``.
 
     Args:
-        content: the file's text.
+        columns: the names of the columns.
+        numbered: the rows of cells with their numbers.
         name: the file's name.
         text_column: name or place of the column of texts.
         label_column: name or place of the column of labels.
         labelled: whether labels are wanted.
-        header: whether the first row names the columns; None to find out.
         notes: what was decided on the way.
 
     Returns:
         texts and labels, with the numbers of their rows.
 
-    >>> notes = []
-    >>> read_table("id;text\n1;A cat\n", "demo.csv", None, None, True, None, notes).texts
+    >>> read_table(("id", "text"), [(2, ["1", "A cat"])], "demo.csv", None, None, True, []).texts
     ['A cat']
-    >>> notes[0]
-    '2 columns separated by semicolon; the first row names the columns.'
     """
-    columns, numbered = read_records(content, name, header, (*TEXT_NAMES, *LABEL_NAMES), notes)
     table = [record for _, record in numbered]
 
     text_index = find_column(text_column, columns, name)
@@ -96,7 +91,12 @@ def read_table(
 
 
 def read_records(
-    content: str, name: str, header: bool | None, known: Sequence[str], notes: list[str]
+    content: str,
+    name: str,
+    header: bool | None,
+    known: Sequence[str],
+    notes: list[str],
+    layout: Layout | None = None,
 ) -> tuple[tuple[str, ...], list[tuple[int, list[str]]]]:
     r"""The columns' names and the rows of cells, numbered from 1 and all of one length.
 
@@ -106,6 +106,7 @@ def read_records(
         header: whether the first row names the columns; None: decided from the rows.
         known: names in lower case of which one in the first row makes it a header.
         notes: what was decided is appended.
+        layout: the official layout that the file has, if it has one.
 
     Returns:
         the columns' names, and each row with its number.
@@ -113,98 +114,121 @@ def read_records(
     >>> read_records("a;b\n1;A cat\n", "demo.csv", True, (), [])
     (('a', 'b'), [(2, ['1', 'A cat'])])
     """
-    delimiter = _delimiter_of(content)
-    numbered = _records(content, delimiter, notes)
+    delimiter, content = delimiter_of(content, Path(name).suffix.lower())
+    split = split_rows(content, delimiter)
+    if split.note:
+        notes.append(split.note)
+    # A spreadsheet writes its empty rows as delimiters alone.
+    numbered = [
+        (number, row)
+        for number, row in enumerate(split.rows, start=1)
+        if any(cell.strip() for cell in row)
+    ]
+    if not numbered:
+        raise InputError(f"{name}: holds only empty cells; it must hold a text")
     table = [record for _, record in numbered]
-    width = Counter(map(len, table)).most_common(1)[0][0]
+    layout = layout or layout_of(name, table)
+    if layout is not None and layout.names:
+        header = False
     if header is None:
         header = _has_header(table, known)
-    columns = _column_names(table[0] if header else [], max(width, len(table[0]) if header else 0))
-    separated = f"separated by {_DELIMITERS[delimiter]}" if delimiter in _DELIMITERS else ""
+    columns = _columns(table, header, layout, name)
+    separated = f"separated by {DELIMITERS.get(delimiter, repr(delimiter))}"
+    separated = "" if delimiter == NO_DELIMITER else f" {separated}"
     first = "the first row names the columns" if header else "no header: the first row is data"
-    notes.append(f"{count_of(len(columns), 'column')} {separated}".rstrip() + f"; {first}.")
-    blank = numbered[-1][0] - len(numbered)
-    if blank:
+    notes.append(f"{count_of(len(columns), 'column')}{separated}; {first}.")
+    if layout is not None:
+        notes.append(f"Read as {layout.title}, by its {layout.known_by}.")
+    if blank := numbered[-1][0] - len(numbered):
         notes.append(f"{count_of(blank, 'blank line')} skipped.")
-    numbered = numbered[1:] if header else numbered
+    if split.joined[0]:
+        several = "spans" if split.joined[0] == 1 else "span"
+        notes.append(
+            f"{count_of(split.joined[0], 'row')} (first: row {split.joined[1]}) {several} several "
+            "lines, between quotation marks."
+        )
+    if header:
+        numbered = _without_headers(numbered, notes)
     if not numbered:
         raise InputError(f"{name}: holds a header and no rows; it must hold at least one text")
-    _note_ragged(numbered, len(columns), notes)
+    if layout is None:
+        _note_ragged(numbered, len(columns), notes)
     padding = [""] * len(columns)
     return columns, [(row, (record + padding)[: len(columns)]) for row, record in numbered]
 
 
-def _delimiter_of(content: str) -> str:
-    """The delimiter that cuts the first rows into equally many columns, most of them.
+def _columns(
+    table: list[list[str]], header: bool, layout: Layout | None, name: str
+) -> tuple[str, ...]:
+    """Name the columns; empty ones at the end, as a spreadsheet leaves them, are none.
 
-    Sentences hold commas too, but not equally many: where no delimiter gives one width to most
-    rows and to the first, the table has one column.
+    Args:
+        table: the rows, a header among them.
+        header: whether the first row names the columns.
+        layout: the official layout that the file has, if it has one.
+        name: of the file.
+
+    Returns:
+        a name for each column.
+
+    Raises:
+        InputError: there are more than 1,000 columns.
     """
-    sample = content[:_SNIFFED_CHARACTERS]
-    if len(content) > len(sample):
-        sample = sample[: sample.rfind("\n") + 1] or sample
-    best, best_score = _NO_DELIMITER, (0.0, 0)
-    for delimiter in _DELIMITERS:
-        widths = [len(record) for _, record in _records(sample, delimiter, [])]
-        if not widths:
-            continue
-        width, count = Counter(widths).most_common(1)[0]
-        share = count / len(widths)
-        fits = width > 1 and share >= (0.6 if widths[0] == width else 0.9)
-        if fits and (share, width) > best_score:
-            best, best_score = delimiter, (share, width)
-    return best
-
-
-def _records(content: str, delimiter: str, notes: list[str]) -> list[tuple[int, list[str]]]:
-    """Rows of cells with their number from 1; empty lines are numbered but no rows.
-
-    A quotation mark that does not follow the rules of CSV could swallow the rows after it. Where
-    one occurs, marks are read as plain characters if that gives rows of one width or if one is
-    never closed.
-    """
-    # The limit is global to the process, and only ever raised.
-    csv.field_size_limit(max(csv.field_size_limit(), len(content) + 1))
-
-    def parse(strict: bool, plain: bool = False) -> list[list[str]]:
-        return list(
-            csv.reader(
-                io.StringIO(content, newline=""),
-                delimiter=delimiter,
-                quoting=csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL,
-                strict=strict,
-            )
+    if layout is not None and layout.names:
+        return _column_names(layout.names, len(layout.names))
+    width = Counter(map(len, table)).most_common(1)[0][0]
+    width = max(width, len(table[0]) if header else 0)
+    if width > MOST_COLUMNS:
+        raise InputError(
+            f"{name}: has {width:,} columns, and at most {MOST_COLUMNS:,} are read; check what "
+            "separates them"
         )
+    while width > 1 and not any(row[width - 1].strip() for row in table if len(row) >= width):
+        width -= 1
+    return _column_names(table[0] if header else [], width)
 
-    try:
-        parsed = parse(strict=True)
-    except csv.Error as error:
-        plain = parse(strict=False, plain=True)
-        if "unexpected end" in str(error) or len({len(r) for r in plain if r}) == 1:
-            parsed = plain
-            notes.append("Quotation marks do not pair up; they were read as plain characters.")
-        else:
-            parsed = parse(strict=False)
-            notes.append("Some quotation marks stand inside cells; check those texts.")
-    return [(number, record) for number, record in enumerate(parsed, start=1) if record]
+
+def _without_headers(
+    numbered: list[tuple[int, list[str]]], notes: list[str]
+) -> list[tuple[int, list[str]]]:
+    """The rows below the header, without its repetitions where files were joined."""
+    first = numbered[0][1]
+    if len(first) < 2:
+        return numbered[1:]
+    kept = [(row, record) for row, record in numbered[1:] if record != first]
+    if again := len(numbered) - 1 - len(kept):
+        notes.append(f"{count_of(again, 'row')} that repeats the header left out."
+                     if again == 1 else
+                     f"{count_of(again, 'row')} that repeat the header left out.")  # fmt: skip
+    return kept
 
 
 def _has_header(table: Sequence[Sequence[str]], known: Sequence[str]) -> bool:
     """Tell whether the first row names columns: by known names, by numbers below, or by length."""
     first, rest = table[0], table[1:1001]
+    while first and not first[-1].strip():  # a spreadsheet's empty last columns
+        first = first[:-1]
     names = [cell.strip().lower() for cell in first]
     if any(name in known for name in names):
         return True
-    if not rest or not all(names) or len(set(names)) < len(names):
+    said = [name for name in names if name]
+    # An index has no name and stands first; no other column of a header lacks one.
+    if not rest or not all(names[1:]) or len(set(said)) < len(said):
         return False
     columns = [[record[i] for record in rest if i < len(record)] for i in range(len(first))]
-    for cell, below in zip(first, columns, strict=True):
-        if below and not _is_number(cell) and any(below) and all(map(_is_number, below)):
-            return True
+    numeric = [any(below) and all(map(_is_number, below)) for below in columns]
+    if any(is_one and cell.strip() and _is_number(cell)
+           for is_one, cell in zip(numeric, first, strict=True)):  # fmt: skip
+        return False
+    sentence = any(cell.strip().endswith((".", "!", "?")) for cell in first)
+    if not sentence and any(
+        is_one and cell.strip() for is_one, cell in zip(numeric, first, strict=True)
+    ):
+        return True
     lengths = [sum(map(len, below)) / max(len(below), 1) for below in columns]
     longest = max(range(len(first)), key=lengths.__getitem__)
     is_short = all(len(cell) <= 30 and len(cell.split()) <= 3 for cell in first)
-    return is_short and lengths[longest] >= 3 * len(first[longest])
+    return is_short and not sentence and lengths[longest] >= 3 * len(first[longest])
 
 
 def _is_number(cell: str) -> bool:
@@ -214,23 +238,27 @@ def _is_number(cell: str) -> bool:
 def _column_names(header: Sequence[str], width: int) -> tuple[str, ...]:
     """One name a column, all different: the header's, else ``column 1`` and so on."""
     names: list[str] = []
+    taken: set[str] = set()
+    count: Counter[str] = Counter()
     for index in range(width):
         name = header[index].strip() if index < len(header) else ""
         name = name or f"column {index + 1}"
-        unique, number = name, 1
-        while unique in names:
-            number += 1
-            unique = f"{name} ({number})"
+        unique = name
+        while unique in taken:  # each turn raises the name's count, so all turns are few
+            count[name] += 1
+            unique = f"{name} ({count[name] + 1})"
+        taken.add(unique)
         names.append(unique)
     return tuple(names)
 
 
 def _note_ragged(numbered: list[tuple[int, list[str]]], width: int, notes: list[str]) -> None:
-    for is_off, what in (
-        (lambda n: n > width, "more cells than there are columns; the cells beyond were left out"),
-        (lambda n: n < width, "fewer cells than there are columns; the missing count as empty"),
+    more = [row for row, record in numbered if any(map(str.strip, record[width:]))]
+    fewer = [row for row, record in numbered if len(record) < width]
+    for rows, what in (
+        (more, "more cells than there are columns; the cells beyond were left out"),
+        (fewer, "fewer cells than there are columns; the missing count as empty"),
     ):
-        rows = [number for number, record in numbered if is_off(len(record))]
         if rows:
             notes.append(f"{count_of(len(rows), 'row')} (first: row {rows[0]}) with {what}.")
 

@@ -38,6 +38,9 @@ DEMO_SET = "demo set"
 ALL_SETS = "All"
 """What stands for all demo sets together."""
 
+TYPES = ("csv", "tsv", "jsonl", "parquet")
+"""Endings of files that hold a task."""
+
 
 @dataclass(frozen=True)
 class ChosenTask:
@@ -125,7 +128,7 @@ def _demo(kind: str, language: str) -> Task:
 
 def _of_file(kind: str) -> ChosenTask | None:
     wanted = COLUMNS_OF[kind]
-    file = reader_file("task_file", f"A .csv with the columns {', '.join(wanted)}", ("csv", "tsv"))
+    file = reader_file("task_file", f"A .csv with the columns {', '.join(wanted)}", TYPES)
     if file is None:
         return None
     data, name, digest = file.data, file.name, file.digest

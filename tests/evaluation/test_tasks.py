@@ -87,7 +87,7 @@ ROWS = [f"A cat {i},A dog {i % 7},{i % 5}" for i in range(12)]
     [
         ("sts", ["a,b,c", *ROWS], r"no column for sentence1 and sentence2 and score among 'a'"),
         ("sts", ["sentence1,sentence2,score", *ROWS, "x,y,high", "x,z,"],
-         "row 14 has 'high' as score, not a number, and 1 row more; mend"),
+         "row 14 has 'high' as score, not a number; mend"),
         ("sts", ["sentence1,sentence2,score", *ROWS[:3]],
          "data.csv: at least 10 pairs are needed, .*; it holds 3"),
         ("sts", ["sentence1,sentence2,score", *(f"a{i},b,3" for i in range(12))],
@@ -102,7 +102,8 @@ ROWS = [f"A cat {i},A dog {i % 7},{i % 5}" for i in range(12)]
         ("clustering", ["text,label", *(f"t{i},l{i}" for i in range(12))], "fewer than two labels"),
         ("classification", ["text,other", *(f"text {i},l{i}" for i in range(12))],
          "no column for label among 'text', 'other'"),
-        ("classification", ["text,label", "t,a", "t,b"], "'t' stands under 'a' and under 'b'"),
+        ("classification", ["text,label", "t,a", "t,b"],
+         r"every text stands under several labels \(first: 't' under 'a' and under 'b'"),
         ("retrieval", ["query,passage,relevance", *(f"q{i},p{i},1" for i in range(9))],
          "at least 10 queries with a relevant passage are needed; it holds 9"),
         ("retrieval", ["query,text,relevance", *(f"q{i},p{i},0" for i in range(19))], "it holds 0"),
