@@ -16,6 +16,7 @@ from embfilter_viz.evaluation.retrieval import RetrievalTask
 from embfilter_viz.evaluation.sts import StsTask
 from embfilter_viz.evaluation.task import Task
 from embfilter_viz.texts import JudgedTable, TextTable, read_judged, read_texts
+from embfilter_viz.texts.reading import NO_VALUE
 from embfilter_viz.wording import counted
 
 __all__ = [
@@ -236,8 +237,9 @@ def _if_labels(table: TextTable) -> TextTable:
 def _with_labels(table: TextTable) -> tuple[list[str], list[str], list[str]]:
     """The texts that have a label, their labels, and how many have none."""
     assert table.labels is not None
-    kept = [(text, label) for text, label in zip(table.texts, table.labels, strict=True) if label]
-    without = [row for row, label in zip(table.rows, table.labels, strict=True) if not label]
+    rows = list(zip(table.rows, table.texts, table.labels, strict=True))
+    kept = [(text, label) for _, text, label in rows if label not in NO_VALUE]
+    without = [row for row, _, label in rows if label in NO_VALUE]
     told = []
     if without:
         told.append(f"{counted(len(without), 'row')} without a label left out (first: row "

@@ -18,7 +18,7 @@ NO_VALUE = frozenset(
     {"", "#N/A", "#N/A N/A", "#NA", "-NaN", "-nan", "<NA>", "N/A", "NA", "NULL", "NaN", "None",
      "n/a", "nan", "null"}
 )  # fmt: skip
-"""Cells that say that there is no value."""
+"""Cells that say that there is no value, in the ways that pandas knows."""
 LINE_ENDINGS = (".txt", ".text", ".md", "")
 
 
@@ -187,12 +187,6 @@ def asked_names(*columns: str | int | None) -> tuple[str, ...]:
     return tuple(one.strip().lower() for one in columns if isinstance(one, str))
 
 
-def _label(said: str) -> str:
-    """A label, empty where a cell says that there is none, in the ways that pandas knows."""
-    said = said.strip()
-    return "" if said in NO_VALUE else said
-
-
 def _finish(found: Cells, name: str, notes: list[str], limit: int | None, seed: int) -> TextTable:
     """Leave out what is empty, sample what is too much, and say both.
 
@@ -219,7 +213,7 @@ def _finish(found: Cells, name: str, notes: list[str], limit: int | None, seed: 
             f"A random sample of {limit:,} of the {count_of(len(kept), 'text')}, seed {seed}."
         )
         kept = sorted(random.Random(seed).sample(kept, limit))
-    labels = None if found.labels is None else tuple(_label(found.labels[i]) for i in kept)
+    labels = None if found.labels is None else tuple(found.labels[i].strip() for i in kept)
     if labels is not None and not any(labels):
         notes.append("The column of labels is empty: no labels.")
         labels = None
