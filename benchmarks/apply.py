@@ -29,7 +29,7 @@ import sys
 from pathlib import Path
 from embfilter_viz.cli import main
 try:
-    main(["apply", *sys.argv[1:]])
+    main(sys.argv[1:])
 finally:
     # Of this process alone: what getrusage tells is at least the peak of the one that began it.
     status = Path("/proc/self/status").read_text()
@@ -63,11 +63,17 @@ def measured(folder: Path, rows: int, width: int, dtype: str) -> None:
     print(f"{rows:,} × {width} {dtype}: {size / 1e9:.2f} GB in, {made / 1e9:.2f} GB out")
     print(f"read alone {read:.1f} s, one product {product:.1f} s, apply {ours:.1f} s: "
           f"{ours / max(read, product):.2f} times the slower of both")  # fmt: skip
+    peak = peak_of("apply", str(filter_file), str(raw), "-o", str(out), "--force")
+    print(f"peak memory of the command: {peak / 1e9:.2f} GB")
+
+
+def peak_of(*command: str) -> int:
+    """The most bytes that a command held, in a process of its own."""
     child = subprocess.run(
-        [sys.executable, "-c", MEMORY, str(filter_file), str(raw), "-o", str(out)],
+        [sys.executable, "-c", MEMORY, *command],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False,
     )  # fmt: skip
-    print(f"peak memory of the command: {int(child.stderr.split()[-1]) / 1e9:.2f} GB")
+    return int(child.stderr.split()[-1])
 
 
 def timed(work) -> float:

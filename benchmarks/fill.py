@@ -1,10 +1,12 @@
 """How long does a filter over the vectors of a database take, beside one product in NumPy?
 
-python benchmarks/fill.py [--rows 20000] [--width 576] [--only NAME]
+python benchmarks/fill.py [--rows 20000] [--width 576] [--only NAME] [--memory]
 
 Random raw vectors are written by the database's own client. Then, once: one product of all of them
 in NumPy, and `fill_database`, whose time is printed as a ratio to it. Twenty filtered vectors are
-then searched for by cosine, and the ten ids that the database finds are held against NumPy's.
+then searched for by cosine, and the ten ids that the database finds are held against NumPy's. With
+--memory the command `fill` does it again, into another column, in a process of its own whose peak
+of memory is printed.
 """
 
 import argparse
@@ -14,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.apply import write_filter
+from benchmarks.apply import peak_of, write_filter
 from embfilter_viz.export.filter_file import load_filter
 from embfilter_viz.vectors import fill_database, open_database
 from tests.vectors.stages import STAGES
@@ -25,13 +27,17 @@ def main() -> None:
     arguments.add_argument("--rows", type=int, default=20_000)
     arguments.add_argument("--width", type=int, default=576)
     arguments.add_argument("--only", choices=list(STAGES))
+    arguments.add_argument("--memory", action="store_true")
     given = arguments.parse_args()
     for kind in [given.only] if given.only else STAGES:
         with tempfile.TemporaryDirectory() as folder:
-            measured(Path(folder), kind, given.rows, given.width)
+            address = measured(Path(folder), kind, given.rows, given.width)
+            if given.memory:
+                words = (str(Path(folder, "filter.safetensors")), address, "--to", "again")
+                print(f"peak memory of the command: {peak_of('fill', *words) / 1e9:.2f} GB")
 
 
-def measured(folder: Path, kind: str, rows: int, width: int) -> None:
+def measured(folder: Path, kind: str, rows: int, width: int) -> str:
     stage = STAGES[kind]
     write_filter(folder / "filter.safetensors", width)
     loaded = load_filter(folder / "filter.safetensors")
@@ -54,6 +60,7 @@ def measured(folder: Path, kind: str, rows: int, width: int) -> None:
         f"{kind}: {rows:,} x {width} -> {filtered.shape[1]}: {took:.2f} s, {took / product:.0f} "
         f"times one product ({product:.3f} s); the same ten ids for {same} of 20 queries"
     )
+    return address
 
 
 if __name__ == "__main__":
