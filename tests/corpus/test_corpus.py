@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from embfilter_viz import EmbedFilter
+from embfilter_viz import EmbedFilter, open_model
 from embfilter_viz.cli import main
 from embfilter_viz.corpus import Corpus, embed_corpus, plan_for
 from embfilter_viz.corpus.on_ray import _Worker, embed_on_ray
@@ -25,6 +25,7 @@ from embfilter_viz.export.filter_file import load_filter, save_filter
 from embfilter_viz.model import Model
 from embfilter_viz.spectral.windows import Window
 from embfilter_viz.vectors import apply_filter, open_vectors
+from tests.models.engines.stand_in import StandIn, serving
 from tests.models.tiny_checkpoints import one_thread
 
 __all__ = ["one_thread"]
@@ -182,6 +183,16 @@ def test_a_cancelled_run_keeps_whole_shards_and_the_next_goes_on(
     assert heard == sorted(heard)
     assert heard[-1] == (N, N)
     are_all_there(tmp_path / "s", by_hand(tiny_model))
+
+
+def test_a_served_engine_reads_a_corpus_too(
+    tiny: Path, tiny_model: Model, corpus: Path, tmp_path: Path
+) -> None:
+    with serving(StandIn(tiny, "vllm", pooling="last")) as address:
+        model = open_model(f"engine:{address}#tiny={tiny}")
+        asked = Corpus.of(corpus, "text", "id", 25)
+        embed_corpus(model, plan_for(model, asked, tmp_path / "s", window=WINDOW))
+    are_all_there(tmp_path / "s", by_hand(tiny_model), within=2e-5)
 
 
 SLOW = """
