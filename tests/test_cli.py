@@ -1060,7 +1060,11 @@ def test_the_app_is_handed_to_streamlit(run: Run, monkeypatch: pytest.MonkeyPatc
     ((_, word, script, *options),) = called
     assert word == "run"
     assert Path(script).name == "app.py"
-    assert options == ["--server.port", "8600", "--server.headless", "true"]
+    here = ["--server.address", "127.0.0.1"]
+    assert options == [*here, "--server.port", "8600", "--server.headless", "true"]
+    assert run("app", "--address", "0.0.0.0").status == 0
+    assert called[-1][3:5] == ["--server.address", "0.0.0.0"]
+    assert "is no address" in run("app", "--address", "a b").complaint
 
 
 # -- the real model ---------------------------------------------------------------------------

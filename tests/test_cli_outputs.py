@@ -350,6 +350,32 @@ def test_a_signal_leaves_no_part(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache"]
 
 
+IN_A_THREAD = """
+import sys, threading, time
+from pathlib import Path
+from embfilter_viz.system.outputs import written_folder, written_output
+begun = threading.Barrier(3)
+def write(how):
+    with how:
+        begun.wait()
+        time.sleep(60)
+here = Path(sys.argv[1])
+for how in (written_output(here / "file"), written_folder(here / "folder")):
+    threading.Thread(target=write, args=[how], daemon=True).start()
+begun.wait()
+assert len(list(here.iterdir())) == 2
+"""
+
+
+def test_the_end_of_a_server_leaves_no_part_of_its_threads(tmp_path: Path) -> None:
+    environment = {**os.environ, "EMBFILTER_VIZ_CACHE": str(tmp_path.parent / "other")}
+    (place := tmp_path / "place").mkdir()
+    subprocess.run(
+        [sys.executable, "-c", IN_A_THREAD, str(place)], env=environment, check=True, timeout=60
+    )
+    assert list(place.iterdir()) == []
+
+
 def test_a_reader_of_the_file_who_has_left_is_no_fault(tiny: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "embfilter_viz", "export", str(tiny), "--format", "filter",
                "-o", "-"]  # fmt: skip

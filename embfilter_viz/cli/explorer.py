@@ -8,6 +8,9 @@ __all__ = ["app"]
 @click.command(epilog="Example: embfilter-viz app --port 8600 --headless")
 @click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True,
               help="The port at which the explorer answers.")  # fmt: skip
+@click.option("--address", metavar="HOST", default="127.0.0.1", show_default=True,
+              help="The address of this machine at which it answers; 0.0.0.0 lets others in.",
+              )  # fmt: skip
 @click.option("--headless", is_flag=True, help="Do not open a browser.")
 @click.option(
     "--public",
@@ -18,10 +21,13 @@ __all__ = ["app"]
 @click.option("--allow", "models", multiple=True, metavar="MODEL",
               help="A model that a public explorer opens; may be given several times. "
                    "The bundled model if not given.")  # fmt: skip
-def app(port: int, headless: bool, public: bool, models: tuple[str, ...]) -> None:
-    """Open the explorer in the browser."""
+def app(port: int, address: str, headless: bool, public: bool, models: tuple[str, ...]) -> None:
+    """Open the explorer in the browser.
+
+    It answers on this machine only, unless --address says otherwise.
+    """
     from embfilter_viz.ui.launch import launch
 
     if models and not public:
         raise click.UsageError("--allow names the models of a public explorer; give --public too")
-    launch(port=port, headless=headless, public=public, models=models)
+    launch(port=port, address=address, headless=headless, public=public, models=models)

@@ -1,5 +1,6 @@
 """Files written whole or not at all."""
 
+import atexit
 import glob
 import hashlib
 import os
@@ -37,9 +38,27 @@ def part_of(path: Path) -> Path:
     for left in path.parent.glob(f".{glob.escape(name)}.*.part"):
         number = re.split(r"[-.]", left.name.removeprefix(f".{name}."), maxsplit=1)[0]
         if number.isdecimal() and not psutil.pid_exists(int(number)):
-            with suppress(OSError):  # another process may be doing the same
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
-    return path.with_name(f".{name}.{os.getpid()}-{secrets.token_hex(3)}.part")
+            _remove(left)
+    part = path.with_name(f".{name}.{os.getpid()}-{secrets.token_hex(3)}.part")
+    _unfinished.add((os.getpid(), part))
+    return part
+
+
+_unfinished: set[tuple[int, Path]] = set()
+"""Places given out, with the process they were given to; most of them are gone by now."""
+
+
+@atexit.register
+def _tidy_up() -> None:
+    """Remove what threads have not finished when the process ends; nobody waits for them."""
+    for process, part in _unfinished:
+        if process == os.getpid():
+            _remove(part)
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # it is gone already, or another process is doing the same
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def write_atomically(path: Path, content: str) -> None:

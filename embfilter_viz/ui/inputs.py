@@ -27,6 +27,8 @@ __all__ = [
     "uploaded_texts",
 ]
 
+_RUN_DOT = " · "
+"""Parts the name of a run, as the page Compare takes it."""
 MOST_TEXTS = 20_000
 """Texts taken from one file; more are sampled, and the page says so."""
 
@@ -110,12 +112,20 @@ def _keep(key: str, default: str) -> None:
 
 
 def second_model(first: str) -> Model | None:
-    """A second model to lay over the first, or ``None``."""
+    """A second model to lay over the first, or ``None``.
+
+    Links of earlier releases call it ``second``, which is a run of the page Compare now.
+    """
+    linked = st.query_params.get("second", "")
+    if linked and _RUN_DOT not in linked and "second_model" not in st.session_state:
+        st.session_state["second_model"] = linked
+        with suppress(StreamlitAPIException):
+            del st.query_params["second"]
     name = st.selectbox(
         "Draw a second model in the same figure",
         [name for name in models_offered() if name != first],
         index=None,
-        key="second",
+        key="second_model",
         bind="query-params",
         accept_new_options=not access().public,
         placeholder="none",

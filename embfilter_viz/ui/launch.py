@@ -1,6 +1,7 @@
 """Start the explorer: the script it is, and Streamlit, which serves it."""
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,13 +13,23 @@ from embfilter_viz.ui.streamlit_internals import run
 
 __all__ = ["launch"]
 
+_ADDRESS = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]{0,252}|[0-9A-Fa-f:]{2,45}")
 
-def launch(*, port: int, headless: bool, public: bool = False, models: Sequence[str] = ()) -> None:
+
+def launch(
+    *,
+    port: int,
+    headless: bool,
+    address: str = "127.0.0.1",
+    public: bool = False,
+    models: Sequence[str] = (),
+) -> None:
     """Serve the explorer at ``port`` until it is stopped; open a browser unless ``headless``.
 
     Args:
         port: where it answers.
         headless: whether no browser is opened.
+        address: the address of this machine at which it answers; 0.0.0.0 for all of them.
         public: whether strangers reach it; environment variables can say so too.
         models: that a public explorer opens; the bundled one if none are named.
 
@@ -35,7 +46,12 @@ def launch(*, port: int, headless: bool, public: bool = False, models: Sequence[
         os.environ[MODELS_VARIABLE] = ",".join(models)
     rules = access()
     memory_bound()
-    options = ["--server.port", str(port), "--server.headless", str(headless).lower()]
+    if not _ADDRESS.fullmatch(address):
+        raise InputError(
+            f"--address {address!r}: is no address; give one of this machine, such as 0.0.0.0"
+        )
+    options = ["--server.address", address]
+    options += ["--server.port", str(port), "--server.headless", str(headless).lower()]
     if rules.public:
         options += ["--server.maxUploadSize", str(rules.most_upload_bytes // 10**6)]
     run(_app(), options)

@@ -7,7 +7,9 @@ as it was. Two kinds of parts stand elsewhere: hidden settings in ``.streamlit/c
 ``*.css``, which the tests look for in Chromium.
 """
 
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -45,8 +47,20 @@ def run(script: Path, options: Sequence[str] = ()) -> None:
     from streamlit.web import cli
 
     ask_nobody_for_our_address()
+    _hang_up_as_terminate()
     sys.argv = ["streamlit", "run", str(script), *options]
     cli.main()
+
+
+def _hang_up_as_terminate() -> None:
+    """End on a closed terminal as on SIGTERM, which Streamlit has a handler for, and tidily.
+
+    One that is ignored stays so: `nohup` asks for that.
+    """
+    if not hasattr(signal, "SIGHUP") or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        return
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
 
 
 def app_folder() -> Path:

@@ -18,13 +18,14 @@ from embfilter_viz.export.trying import FolderExport
 from embfilter_viz.figures.report import Section
 from embfilter_viz.models.encoding.prompts import find_prompt
 from embfilter_viz.spectral.windows import Window
+from embfilter_viz.store.exports import MOST_BYTES, keep_within
 from embfilter_viz.system.memory import in_words
 from embfilter_viz.system.paths import cache_folder
 from embfilter_viz.system.progress import Progress
 from embfilter_viz.ui.access import access
 from embfilter_viz.ui.choices import View
 from embfilter_viz.ui.markdown import escaped
-from embfilter_viz.ui.services import outcome
+from embfilter_viz.ui.services import jobs, outcome
 
 __all__ = ["take_away", "take_method_away"]
 
@@ -135,15 +136,19 @@ def _folder(view: View, what: Window | Refinement, name: str, of: str = "") -> N
 
     def work(progress: Progress) -> FolderExport:
         place.parent.mkdir(exist_ok=True)
-        return save_model_folder(place, model, what, prompt=prompt, progress=progress)
+        made = save_model_folder(place, model, what, prompt=prompt, progress=progress)
+        keep_within(place.parent, keep=place.name)
+        return made
 
+    key = ("model folder", model.identity, name, prompt)
+    _forget_what_is_gone(key, place)
     made = outcome(
-        ("model folder", model.identity, name, prompt),
+        key,
         "Writing the folder",
         work,
         button=f"Write a folder{of} for sentence-transformers",
         note="The whole model with prompt, pooling and projection. It needs as much disk space as "
-        "the model itself.",
+        f"the model itself. Beyond {in_words(MOST_BYTES)}, the oldest exports are removed here.",
     )
     if made is not None:
         st.markdown(f"{in_words(made.n_bytes)} written. {escaped(made.check.sentence)}")
@@ -158,10 +163,18 @@ def _download(made: FolderExport, name: str, of: str) -> None:
             f"folder from {escaped(str(made.path))} on this server."
         )
         return
+    key = ("model zip", str(made.path), made.n_bytes)
+    _forget_what_is_gone(key, made.path.with_name(f"{made.path.name}.zip"))
+
+    def pack(progress: Progress) -> Path:
+        packed = zip_folder(made.path, progress=progress)
+        keep_within(packed.parent, keep=made.path.name)
+        return packed
+
     packed: Path | None = outcome(
-        ("model zip", str(made.path), made.n_bytes),
+        key,
         "Packing the folder",
-        lambda progress: zip_folder(made.path, progress=progress),
+        pack,
         button=f"Pack the folder{of} into a zip to download",
         note=f"This needs {in_words(made.n_bytes)} more on this server's disk.",
     )
@@ -176,6 +189,13 @@ def _download(made: FolderExport, name: str, of: str) -> None:
         f"# {made.path}",
         language="python",
     )
+
+
+def _forget_what_is_gone(key: Hashable, place: Path) -> None:
+    """Forget a job whose export was removed to make room, so that it can be made again."""
+    job = jobs().find(key)
+    if job is not None and not job.running and job.error is None and not place.exists():
+        jobs().forget(key)
 
 
 def _is_there(library: str) -> bool:

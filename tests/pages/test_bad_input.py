@@ -215,8 +215,18 @@ def test_a_second_model_of_another_width_lies_over_the_first(tiny: Path, tmp_pat
     assert explorer.errors == []
 
 
+def test_a_run_of_compare_is_no_second_model(tiny: Path) -> None:
+    run = f"{tiny} · mean · 2"
+    explorer = Explorer("spectrum", model=str(tiny), second=run)
+    assert explorer.errors == []
+    assert explorer.control("second_model").value is None
+    explorer.change("second_model", str(tiny))
+    assert explorer.errors == []
+    assert explorer.control("second_model").value == str(tiny)
+
+
 def test_a_second_model_that_does_not_open_leaves_the_first(tiny: Path) -> None:
-    explorer = Explorer("spectrum", model=str(tiny), second="/no/such/folder")
+    explorer = Explorer("spectrum", model=str(tiny), second_model="/no/such/folder")
     (error,) = explorer.errors
     assert "/no/such/folder" in error
     assert "spectrum_chart" in explorer.figures

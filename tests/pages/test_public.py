@@ -64,6 +64,7 @@ def test_nor_does_another_place_of_a_model_open_one(
     of_tiny = {"model": str(public), "prompt": "last"}
     for where, link in [
         ("spectrum", {"second": "/etc"}),
+        ("spectrum", {"second_model": "/etc"}),
         ("spectrum", {"head_from": "org/other"}),
         ("claims", {"beside": "org/other · last"}),
         ("compare", {"first": "trained · /etc"}),

@@ -1,5 +1,6 @@
 """The fold that takes a window away, drawn without a browser."""
 
+import shutil
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -63,6 +64,14 @@ def test_a_folder_is_packed_and_can_be_downloaded(
     with zipfile.ZipFile(packed) as archive:
         assert archive.namelist() == [f"{packed.stem}/modules.json"]
     assert f"SentenceTransformer('{packed.stem}')" in app.code[0].value
+    # What was removed to make room is offered anew, and what a killed process left goes.
+    (packed.parent / ".old.999999999-abc.part").mkdir()
+    packed.unlink()
+    shutil.rmtree(packed.with_suffix(""))
+    app.run()
+    assert not app.exception
+    next(button for button in app.button if button.label.startswith("Write a folder")).click().run()
+    assert [path.name for path in packed.parent.iterdir()] == [packed.stem]
 
 
 def test_a_report_is_not_offered_once_the_page_says_something_else(
