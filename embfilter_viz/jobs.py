@@ -282,6 +282,18 @@ class Jobs:
             waiting = sorted(self._of_kind(job.quick), key=self._turn)
             return at_work + (waiting.index(job) if job in waiting else 0)
 
+    def stop(self, seconds: float) -> bool:
+        """Cancel all jobs and wait so long for those at work to hear it; tell whether all did.
+
+        A process that ends while a worker is inside a library's native code is aborted by it.
+        """
+        end = time.monotonic() + seconds
+        with self._lock:
+            running = [job for job in self._jobs.values() if job.running]
+        for job in running:
+            job.cancel()
+        return all(job._over.wait(max(0.0, end - time.monotonic())) for job in running)
+
     def long_jobs(self, owner: str | None = None) -> int:
         """Count long jobs at work or waiting: an owner's, or all."""
         with self._lock:

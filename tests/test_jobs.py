@@ -401,6 +401,31 @@ def test_a_large_result_goes_with_the_last_reader_who_asked_for_it() -> None:
     assert jobs.find("small") is not None
 
 
+def test_at_the_end_all_work_is_told_to_stop_and_waited_for() -> None:
+    jobs = Jobs(1)
+    begun = threading.Event()
+
+    def hears(progress: Progress) -> None:
+        while True:
+            begun.set()
+            progress("Working", 0, 0, "")
+            time.sleep(0.01)
+
+    at_work = jobs.start("long", "Working", hears)
+    waiting = jobs.start("longer", "Waiting", hears)
+    assert begun.wait(SOON)
+    assert jobs.stop(SOON)
+    assert at_work.cancelled
+    assert waiting.cancelled
+
+    deaf = Steps(1)
+    job = started(jobs, deaf, key="deaf")
+    assert not jobs.stop(0.05)
+    deaf.release()
+    with pytest.raises(Cancelled):
+        job.wait(SOON)
+
+
 def test_waiting_can_time_out() -> None:
     work = Steps(1)
     job = started(Jobs(1), work)

@@ -13,6 +13,12 @@ __all__ = ["app"]
               )  # fmt: skip
 @click.option("--headless", is_flag=True, help="Do not open a browser.")
 @click.option(
+    "--prefix",
+    default="",
+    metavar="PATH",
+    help="The path that the explorer answers below, where it shares an address: /embeddings.",
+)
+@click.option(
     "--public",
     is_flag=True,
     help="Serve strangers: only the models that --allow names, no files of this machine, "
@@ -21,7 +27,9 @@ __all__ = ["app"]
 @click.option("--allow", "models", multiple=True, metavar="MODEL",
               help="A model that a public explorer opens; may be given several times. "
                    "The bundled model if not given.")  # fmt: skip
-def app(port: int, address: str, headless: bool, public: bool, models: tuple[str, ...]) -> None:
+def app(
+    port: int, address: str, headless: bool, prefix: str, public: bool, models: tuple[str, ...]
+) -> None:
     """Open the explorer in the browser.
 
     It answers on this machine only, unless --address says otherwise.
@@ -30,4 +38,6 @@ def app(port: int, address: str, headless: bool, public: bool, models: tuple[str
 
     if models and not public:
         raise click.UsageError("--allow names the models of a public explorer; give --public too")
-    launch(port=port, address=address, headless=headless, public=public, models=models)
+    launch(
+        port=port, address=address, headless=headless, prefix=prefix, public=public, models=models
+    )

@@ -150,11 +150,13 @@ def opening_of(model: "Model") -> str:
 def choose_model() -> str:
     """The model picker; on one's own machine any hub id, folder or ``.gguf`` file can be typed."""
     rules = access()
+    linked = st.session_state.setdefault("_linked_model", st.query_params.get("model", ""))
     chosen = st.selectbox(
         "Model",
         models_offered(),
         key="model",
         bind="query-params",
+        on_change=lambda: st.session_state.pop("_linked_model", None),
         accept_new_options=not rules.public,
         help=f"This public explorer opens these models only; {ELSEWHERE}."
         if rules.public
@@ -164,6 +166,8 @@ def choose_model() -> str:
             "be a PEFT adapter. Only safetensors and GGUF files are read."
         ),
     )
+    if why := rules.refuses_model(linked):  # such a link has left the picker at its first model
+        st.error(f"{escaped(why)}.", icon=":material/block:")
     return (chosen or models_offered()[0]).strip()
 
 

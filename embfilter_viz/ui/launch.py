@@ -21,6 +21,7 @@ def launch(
     port: int,
     headless: bool,
     address: str = "127.0.0.1",
+    prefix: str = "",
     public: bool = False,
     models: Sequence[str] = (),
 ) -> None:
@@ -30,6 +31,7 @@ def launch(
         port: where it answers.
         headless: whether no browser is opened.
         address: the address of this machine at which it answers; 0.0.0.0 for all of them.
+        prefix: the path that it answers below, such as ``/embeddings``.
         public: whether strangers reach it; environment variables can say so too.
         models: that a public explorer opens; the bundled one if none are named.
 
@@ -37,8 +39,8 @@ def launch(
         when it is stopped.
 
     Raises:
-        InputError: the explorer's script is not there, or a variable that sets its rules cannot be
-            read.
+        InputError: the explorer's script is not there, a prefix that is no path, or a variable that
+            sets its rules cannot be read.
     """
     if public:
         os.environ[PUBLIC_VARIABLE] = "1"
@@ -46,12 +48,18 @@ def launch(
         os.environ[MODELS_VARIABLE] = ",".join(models)
     rules = access()
     memory_bound()
+    if not re.fullmatch(r"/?([\w.~-]+(/[\w.~-]+)*)?/?", prefix, re.ASCII) or ".." in prefix:
+        raise InputError(
+            f"--prefix {prefix!r}: must be a path of letters, digits and - . _ ~, such as /embeddings"
+        )
     if not _ADDRESS.fullmatch(address):
         raise InputError(
             f"--address {address!r}: is no address; give one of this machine, such as 0.0.0.0"
         )
     options = ["--server.address", address]
     options += ["--server.port", str(port), "--server.headless", str(headless).lower()]
+    if prefix.strip("/"):
+        options += ["--server.baseUrlPath", prefix.strip("/")]
     if rules.public:
         options += ["--server.maxUploadSize", str(rules.most_upload_bytes // 10**6)]
     run(_app(), options)

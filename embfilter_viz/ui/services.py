@@ -1,5 +1,6 @@
 """What all sessions share: the opened models and the long work, each made once."""
 
+import atexit
 import os
 import threading
 import time
@@ -43,6 +44,9 @@ STOPPED_FOR_YOU = (
     "again, press Continue."
 )
 
+AT_THE_END = 3.0
+"""Seconds that work has to stop in when the server ends; it hears that within one layer."""
+
 QUICK = 0.3
 """Seconds to wait for a job before a progress bar is worth showing."""
 
@@ -73,8 +77,10 @@ class _Shelf:
 
 @st.cache_resource(show_spinner=False)
 def jobs() -> Jobs:
-    """The workers every session shares."""
-    return Jobs()
+    """The workers every session shares; they stop when the server ends."""
+    made = Jobs()
+    atexit.register(made.stop, AT_THE_END)
+    return made
 
 
 @st.cache_resource(show_spinner=False)
