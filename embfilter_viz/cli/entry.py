@@ -29,7 +29,8 @@ _SIGPIPE = 13
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with 0, or with 2 and one line on standard error.
 
-    A signal that ends it gives 128 and its number.
+    ``verify`` leaves with 1 where it compared and found a difference, as ``diff`` does. A signal
+    that ends it gives 128 and its number.
     """
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # libraries' remarks to programmers, not to the user
@@ -45,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
             cli.invoke(context)
         sys.stdout.flush()
     except click.exceptions.Exit as wanted:
-        sys.exit(2 if wanted.exit_code else 0)
+        sys.exit(wanted.exit_code)  # 1 where `verify` finds a difference
     except click.UsageError as error:
         _fail(_usage(error))
     except click.ClickException as error:

@@ -21,8 +21,17 @@ from embfilter_viz.spectral.filters import Filter, projected
 from embfilter_viz.spectral.windows import Window
 from embfilter_viz.system.outputs import written_output
 
-__all__ = ["SavedFilter", "SavedMap", "filter_bytes", "load_filter", "save_filter"]
+__all__ = [
+    "FILTER_IN_FOLDER",
+    "SavedFilter",
+    "SavedMap",
+    "filter_bytes",
+    "load_filter",
+    "save_filter",
+]
 
+FILTER_IN_FOLDER = "filter.safetensors"
+"""Its name inside a folder with a whole model: by it ``verify`` knows what to expect."""
 FORMAT = "embfilter-viz filter"
 WINDOW_VERSION, MAP_VERSION = "1", "2"
 _TENSORS = {WINDOW_VERSION: ("V_window",), MAP_VERSION: ("matrix", "offset")}

@@ -41,9 +41,6 @@ def readers_section(words: Tokenizing | None, max_tokens: int) -> str:
         "| Text Embeddings Inference | `--model-id FOLDER` | Read from its source of July 2026 "
         f"(1.9.3), not tried: {_tei(words)} |",
         "",
-        "Where transformers 4 (sentence-transformers before 6 with it) warns that weights were not "
-        "initialized,\nas it does of Gemma 3, it has read none of them: take transformers 5.",
-        "",
         "Ask any of them: `embfilter-viz verify FOLDER|URL --with texts.txt` compares its vectors "
         "with ours\nand says what is missing.",
     ]
@@ -105,8 +102,8 @@ def _vllm(words: Tokenizing) -> str:
 def _tei(words: Tokenizing) -> str:
     said = [
         "pooling and projection are read; vectors come normalised unless asked not to; Llama, "
-        "Mistral and Qwen 2 run on a GPU alone, in float16, and it takes the tensors of Llama and "
-        "Mistral without `model.` before their names, which stands there"
+        "Mistral and Qwen 2 run on a GPU alone, in float16; Gemma 3 is read in both directions, as "
+        "EmbeddingGemma is, so its vectors are not ours"
     ]
     if words.prefix:
         said.append(f"`{words.prefix}` is counted in the mean")

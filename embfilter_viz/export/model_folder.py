@@ -16,6 +16,7 @@ from embfilter_viz.errors import InputError
 from embfilter_viz.export.folder_config import for_every_reader
 from embfilter_viz.export.folder_readers import OLDER, readers_section
 from embfilter_viz.export.folder_readme import claim, front_matter, heading, terms
+from embfilter_viz.export.folder_weights import copy_weights
 from embfilter_viz.export.provenance import Check, Provenance, check_of, markdown_rows, provenance
 from embfilter_viz.export.published_folder import write_projection, write_published
 from embfilter_viz.export.refinement import Refinement, map_of
@@ -39,7 +40,6 @@ from embfilter_viz.system.progress import Progress, silent
 
 __all__ = ["MODULES", "save_model_folder"]
 
-_CHUNK = 1 << 22
 _PLAIN = "olmo2"
 """A family for which transformers takes ``tokenizer.json`` as it is. For others, such as Qwen 2, it
 puts a normaliser and a pre-tokeniser of its own in their place, whatever the file says."""
@@ -108,7 +108,8 @@ def save_model_folder(
     weights = sorted({entry.file for entry in tables})
     check_disk(path, sum(file.stat().st_size for file in weights))
     with written_folder(path, inputs=[*inputs, source], force=force) as folder:
-        _copy([*weights, *source.glob("*.safetensors.index.json")], folder, progress)
+        # An embedder's own readers know the names that its makers gave.
+        copy_weights(source, tables, folder, progress, rename=words is not None)
         config = json.loads((source / "config.json").read_text(encoding="utf-8-sig"))
         _write(folder / "config.json", for_every_reader(config))
         for licence in source.glob("LICENSE*"):
@@ -136,17 +137,6 @@ def _check_installed() -> None:
             "format sentence-transformers: the library is not installed, and the folder is tried "
             "with it before it is handed out; pip install 'embfilter-viz[deploy]'"
         )
-
-
-def _copy(files: Sequence[Path], folder: Path, progress: Progress) -> None:
-    total = sum(file.stat().st_size for file in files)
-    done = 0
-    for file in files:
-        with file.open("rb") as source, (folder / file.name).open("wb") as target:
-            while chunk := source.read(_CHUNK):
-                target.write(chunk)
-                done += len(chunk)
-                progress("Copying the model", done / 1e6, total / 1e6, "MB")
 
 
 def _write_tokenizer(folder: Path, words: Tokenizing, max_tokens: int) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from embfilter_viz.errors import InputError
 from embfilter_viz.export import onnx_reader
-from embfilter_viz.export.filter_file import filter_bytes
+from embfilter_viz.export.filter_file import FILTER_IN_FOLDER, filter_bytes
 from embfilter_viz.export.folder_config import for_every_reader
 from embfilter_viz.export.folder_readme import claim, front_matter, heading, terms
 from embfilter_viz.export.onnx_reader import SETTINGS
@@ -38,10 +38,7 @@ from embfilter_viz.system.memory import in_words, memory_free
 from embfilter_viz.system.outputs import CARD, written_folder
 from embfilter_viz.system.progress import Progress, silent
 
-__all__ = ["FILTER", "save_onnx_folder"]
-
-FILTER = "filter.safetensors"
-"""The projection once more, as a filter file: by it ``verify`` knows what the graph should do."""
+__all__ = ["save_onnx_folder"]
 
 _COPIES, _COPIES_INLINE = 3, 5
 """How often the weights lie in memory while the graph is saved: beside it, or in the same file."""
@@ -96,7 +93,9 @@ def save_onnx_folder(
         config = json.loads((checkpoint.folder / "config.json").read_text(encoding="utf-8-sig"))
         _write(folder / "config.json", for_every_reader(config))
         (folder / "embed.py").write_text(_source_of_reader(), encoding="utf-8")
-        (folder / FILTER).write_bytes(filter_bytes(model, what, prompt=prompt, gauge=gauge))
+        (folder / FILTER_IN_FOLDER).write_bytes(
+            filter_bytes(model, what, prompt=prompt, gauge=gauge)
+        )
         for licence in checkpoint.folder.glob("LICENSE*"):
             shutil.copyfile(licence, folder / licence.name)
         np.save(folder / "matrix.npy", np.ascontiguousarray(map.matrix, dtype=np.float32))
@@ -195,7 +194,7 @@ At most {read.max_tokens} tokens are read: `embed.py` cuts a longer text{end}.
 - **Output**: `sentence_embedding`, (batch, {about.dims}) float32.
 - **Padding**: on either side. Positions count from a text's first token.
 - **Pooling**: {pooling}{left_out}. Pooling and projection are in the graph.
-- **`{FILTER}`**: the projection alone, for raw vectors: `embfilter_viz.load_filter`.
+- **`{FILTER_IN_FOLDER}`**: the projection alone, for raw vectors: `embfilter_viz.load_filter`.
 
 {check.sentence}
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from embfilter_viz.errors import InputError
+from embfilter_viz.export.onnx_vectors import is_onnx_folder, vectors_of_onnx
 from embfilter_viz.models.engines.line import API_KEY, Line
 from embfilter_viz.system.progress import Progress, silent
 from embfilter_viz.wording import counted
@@ -50,15 +51,19 @@ def served_vectors(
 def vectors_of_folder(
     folder: Path, texts: Sequence[str], *, progress: Progress = silent
 ) -> np.ndarray:
-    """The vectors of ``texts`` by the sentence-transformers that is installed here: (n, k).
+    """The vectors of ``texts`` by the libraries that are installed here: (n, k).
+
+    An ONNX folder is read by onnxruntime, any other by sentence-transformers.
 
     Raises:
         InputError: there is no such folder, the library is missing, or it cannot open the folder.
     """
+    if is_onnx_folder(folder):
+        return _rows(vectors_of_onnx(folder, texts, progress=progress), len(texts), str(folder))
     if not (folder / "modules.json").is_file():
         raise InputError(
-            f"{folder}: there is no modules.json, so it is no folder of sentence-transformers; "
-            "name one, or a server's address with http:// before it"
+            f"{folder}: there is no modules.json, so it is no folder of sentence-transformers, and "
+            "no ONNX folder of ours; name one, or a server's address with http:// before it"
         )
     try:
         from sentence_transformers import SentenceTransformer

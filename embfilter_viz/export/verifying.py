@@ -20,6 +20,7 @@ from embfilter_viz.errors import InputError
 from embfilter_viz.model import Model, open_model
 from embfilter_viz.models.encoding.prompts import PUBLISHED
 from embfilter_viz.models.families import text_config
+from embfilter_viz.spectral.affine import AffineMap
 from embfilter_viz.system.progress import Progress, silent
 from embfilter_viz.wording import counted
 
@@ -107,7 +108,7 @@ class Verdict:
 
 def verify(
     model: Model,
-    V: np.ndarray,
+    map: AffineMap,
     prompt: str,
     texts: Sequence[str],
     served: np.ndarray,
@@ -119,7 +120,7 @@ def verify(
 
     Args:
         model: the opened model.
-        V: (d_model, k) the projection.
+        map: from d_model numbers to k, what should have been done to embeddings.
         prompt: how the texts should have been put to the model.
         texts: n of them, at most :data:`MOST_TEXTS`.
         served: (n, width) what the folder or server gave for them.
@@ -135,7 +136,7 @@ def verify(
     if not 1 <= len(texts) <= MOST_TEXTS or len(served) != len(texts):
         raise InputError(f"texts: {len(texts)} given; 1 to {MOST_TEXTS} are compared")
     raw = model.encode(texts, prompt, progress=progress)
-    ours = raw @ V
+    ours = map(raw)
     expected, width = ours.shape[1], served.shape[1]
     cosine = _lowest(served, ours) if width == expected else None
     same = cosine is not None and cosine >= SAME
@@ -153,13 +154,13 @@ def verify(
         else:
             kept = np.flatnonzero(short) if short.any() else np.arange(len(texts))
             some = [texts[int(i)] for i in kept]
-            faults, explained = _explanation(model, V, prompt, some, served[kept], progress)
+            faults, explained = _explanation(model, map, prompt, some, served[kept], progress)
     return Verdict(where, len(texts), width, expected, cosine, same, normalised, faults, explained)
 
 
 def _explanation(
     model: Model,
-    V: np.ndarray,
+    map: AffineMap,
     prompt: str,
     texts: Sequence[str],
     served: np.ndarray,
@@ -169,7 +170,7 @@ def _explanation(
 
     Args:
         model: the opened model.
-        V: the projection.
+        map: what should have been done to embeddings.
         prompt: the prompt.
         texts: the texts.
         served: what was given for them.
@@ -180,7 +181,7 @@ def _explanation(
     """
     for other in _readers(model):
         with other as (reader, positions):
-            found = _ways(reader, V, prompt, texts, progress)
+            found = _ways(reader, map, prompt, texts, progress)
             good = [
                 (faults, at)
                 for faults, rows in found
@@ -193,13 +194,13 @@ def _explanation(
 
 
 def _ways(
-    model: Model, V: np.ndarray, prompt: str, texts: Sequence[str], progress: Progress
+    model: Model, map: AffineMap, prompt: str, texts: Sequence[str], progress: Progress
 ) -> list[tuple[tuple[str, ...], np.ndarray]]:
     """Every way to get from texts to vectors that is tried: its differences, its vectors.
 
     Args:
         model: the model, or one of other positions.
-        V: the projection.
+        map: what should have been done to embeddings.
         prompt: the prompt.
         texts: the texts.
         progress: told of the work.
@@ -213,7 +214,7 @@ def _ways(
         bare = "the prompt is not applied: it reads the text alone"
         readings.append((bare, "mean" if asked.pooling == "mean" else "last"))
     found = []
-    for (unread, name), (unprojected, project) in product(readings, _projections(V)):
+    for (unread, name), (unprojected, project) in product(readings, _projections(map)):
         pooled = _pooled(model, name, texts, progress)
         right = "the last token" if asked.pooling == "last" else _MEAN
         for taken, rows in pooled.items():
@@ -226,10 +227,10 @@ def _ways(
 _MEAN = "the mean over the text's tokens"
 
 
-def _projections(V: np.ndarray) -> list[tuple[str, Any]]:
-    k = V.shape[1]
+def _projections(map: AffineMap) -> list[tuple[str, Any]]:
+    k = len(map.offset)
     return [
-        ("", lambda rows: rows @ V),
+        ("", map),
         ("the projection is not applied: these are raw embeddings", lambda rows: rows),
         (
             f"the projection is not applied: these are the first {k} numbers of raw embeddings",

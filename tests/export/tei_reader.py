@@ -38,9 +38,9 @@ class TeiReader:
         if "rope_theta" not in self.config:
             raise RefusedError("config.json: missing field `rope_theta`")
         names = {n for file in folder.glob("model*.safetensors") for n in load_weights(file)}
-        self.finds_tensors = (
-            "embed_tokens.weight" in names or self.config["model_type"] in _EITHER_NAME
-        )
+        finds_tensors = "embed_tokens.weight" in names or self.config["model_type"] in _EITHER_NAME
+        if not finds_tensors:
+            raise RefusedError("cannot find tensor embed_tokens.weight")
         settings = json.loads((folder / "sentence_bert_config.json").read_text())
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.tokenizer.no_padding()

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from tokenizers import Tokenizer
 
 from embfilter_viz.export.folder_config import for_every_reader
+from embfilter_viz.export.folder_weights import inner_names
 from embfilter_viz.export.model_folder import save_model_folder
 from embfilter_viz.models.encoding.prepared import prepare
 from tests.export.tei_reader import RefusedError, TeiReader
@@ -16,6 +18,13 @@ from tests.export.test_model_folder import TEXTS, WINDOW, cosines, tiny_of, with
 from tests.models.tiny_checkpoints import byte_level_tokenizer, one_thread, sentencepiece_tokenizer
 
 __all__ = ["one_thread"]
+
+
+def safe(file: Path) -> list[str]:
+    """The names of its tensors."""
+    with safe_open(file, framework="numpy") as opened:
+        return list(opened.keys())
+
 
 SHORT = [text for text in TEXTS if len(text) < 300]
 
@@ -27,6 +36,8 @@ SHORT = [text for text in TEXTS if len(text) < 300]
         ("qwen2", byte_level_tokenizer, "prompteol"),
         ("qwen2", byte_level_tokenizer, "mean"),
         ("llama", with_bos, "last"),
+        ("mistral", with_bos, "prompteol"),
+        ("gemma3_text", with_bos, "last"),
     ],
 )
 def test_a_reader_by_teis_rules_gets_our_vectors_from_plain_text(
@@ -38,9 +49,32 @@ def test_a_reader_by_teis_rules_gets_our_vectors_from_plain_text(
     assert reader.dropped == []
     ours = model.encode(SHORT, prompt) @ model.spectrum.V[:, WINDOW.kept]
     assert cosines(ours, reader.encode(SHORT)).min() > 0.99999
-    assert reader.finds_tensors == (family == "qwen2")
-    readme = (made.path / "README.md").read_text()
-    assert "without `model.` before their names" in readme
+
+
+def test_the_outer_names_of_tensors_are_left_to_the_readers_that_find_them(tmp_path: Path) -> None:
+    """The model with its head finds all of its tensors too, and shards keep their index."""
+    from transformers import AutoModelForCausalLM
+
+    model = tiny_of(tmp_path, "gemma3_text", sentencepiece_tokenizer)
+    made = save_model_folder(tmp_path / "out", model, WINDOW)
+    index = json.loads((made.path / "model.safetensors.index.json").read_text())["weight_map"]
+    stored = {name: file.name for file in made.path.glob("*.safetensors") for name in safe(file)}
+    assert index == stored
+    assert "embed_tokens.weight" in stored
+    _, report = AutoModelForCausalLM.from_pretrained(made.path, output_loading_info=True)
+    assert set(report["missing_keys"]) <= {"lm_head.weight"}  # which is tied
+
+
+@pytest.mark.parametrize(
+    ("names", "renamed"),
+    [
+        (["transformer.wte.weight"], 0),
+        (["model.embed_tokens.weight", "model.visual.x", "visual.y"], 0),
+        (["model.embed_tokens.weight", "lm_head.weight", "lm_head.bias"], 1),
+    ],
+)
+def test_only_a_language_model_and_its_head_are_renamed(names: list[str], renamed: int) -> None:
+    assert len(inner_names(names)) == renamed
 
 
 def test_a_mean_with_bos_differs_there_as_the_readme_says(tmp_path: Path) -> None:

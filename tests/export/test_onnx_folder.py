@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 
 from embfilter_viz import load_filter, open_model
 from embfilter_viz.analyses.calibration import Calibration
+from embfilter_viz.cli import main
 from embfilter_viz.errors import Cancelled, InputError
 from embfilter_viz.export import onnx_folder, onnx_vectors
 from embfilter_viz.export.onnx_folder import save_onnx_folder
@@ -117,6 +118,19 @@ def test_the_folder_says_what_it_is_and_how_to_call_it(made: Made) -> None:
     E = made.model.encode(TEXTS[:2], "mean")
     filtered = load_filter(made.folder / "filter.safetensors", model=made.model).transform(E)
     np.testing.assert_allclose(filtered, made.taken.map(E), atol=1e-4)
+
+
+def test_verify_asks_it_and_knows_its_method(
+    made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "texts.txt").write_text("\n".join(TEXTS[:3]))
+    asked = ["verify", str(made.folder), "--with", str(tmp_path / "texts.txt"), "--json"]
+    for more, same in (([], True), (["--prompt", "last"], False)):
+        with pytest.raises(SystemExit, match="0" if same else "1"):
+            main([*asked, "--model", made.model.name, *more])
+        said = json.loads(capsys.readouterr().out)
+        assert said["same"] == same
+    assert said["faults"][0].startswith("the pooling is the mean over the text's tokens")
 
 
 def test_the_lines_of_the_readme_run_as_they_stand(

@@ -12,12 +12,16 @@ import numpy as np
 import pytest
 
 from embfilter_viz import open_model
+from embfilter_viz.analyses.calibration import Calibration
 from embfilter_viz.cli import main
 from embfilter_viz.errors import InputError
+from embfilter_viz.export.filter_file import save_filter
 from embfilter_viz.export.model_folder import save_model_folder
+from embfilter_viz.export.refinement import refinement
 from embfilter_viz.export.served import API_KEY, served_vectors, vectors_of_server
 from embfilter_viz.export.verifying import verify
 from embfilter_viz.model import Model
+from embfilter_viz.spectral.affine import AffineMap
 from tests.export.test_model_folder import WINDOW, with_bos
 from tests.models.tiny_checkpoints import build_model, one_thread, save
 
@@ -38,6 +42,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 @pytest.fixture
 def folder(model: Model, tmp_path: Path) -> Path:
     return save_model_folder(tmp_path / "out", model, WINDOW).path
+
+
+def linear(V: np.ndarray) -> AffineMap:
+    return AffineMap(V, np.zeros(V.shape[1]))
 
 
 def change(path: Path, how: Callable[[Any], Any]) -> None:
@@ -85,7 +93,7 @@ def with_other_positions(folder: Path) -> None:
 def asked(model: Model, folder: Path) -> Any:
     V = model.spectrum.V[:, WINDOW.kept]
     served = served_vectors(str(folder), TEXTS)
-    return verify(model, V, "prompteol", TEXTS, served, "out")
+    return verify(model, linear(V), "prompteol", TEXTS, served, "out")
 
 
 @pytest.mark.parametrize(
@@ -122,14 +130,14 @@ def test_long_texts_that_are_cut_otherwise_are_told_apart(model: Model) -> None:
     texts = [*TEXTS, "the cat sat. " * 400]
     served = model.encode(texts, "prompteol") @ V
     served[-1] = model.encode(texts[-1:], "last")[0] @ V
-    verdict = verify(model, V, "prompteol", texts, served, "out")
+    verdict = verify(model, linear(V), "prompteol", texts, served, "out")
     assert not verdict.same
     assert len(verdict.faults) == 1
     assert verdict.faults[0].endswith("tokens are cut in another way, and all others agree")
     assert verdict.explained is None
     raw = model.encode(texts, "prompteol")
     raw[-1] = served[-1] @ V.T
-    dropped = verify(model, V, "prompteol", texts, raw, "out")
+    dropped = verify(model, linear(V), "prompteol", texts, raw, "out")
     assert dropped.faults == ("the projection is not applied: these are raw embeddings",)
 
 
@@ -147,10 +155,10 @@ def test_several_faults_at_once_are_all_named(model: Model, folder: Path) -> Non
 def test_what_nothing_explains_is_said_to_be_so(model: Model) -> None:
     V = model.spectrum.V[:, WINDOW.kept]
     noise = np.random.default_rng(0).standard_normal((4, WINDOW.k))
-    verdict = verify(model, V, "prompteol", TEXTS, noise, "out")
+    verdict = verify(model, linear(V), "prompteol", TEXTS, noise, "out")
     assert verdict.faults == ()
     assert "none of the differences that are known explains it" in verdict.sentence
-    wide = verify(model, V, "prompteol", TEXTS, np.ones((4, 99)), "out")
+    wide = verify(model, linear(V), "prompteol", TEXTS, np.ones((4, 99)), "out")
     assert "gives 99 numbers a vector where ours have 17" in wide.sentence
 
 
@@ -160,7 +168,7 @@ def test_the_command_takes_window_and_prompt_from_the_folder(
     (tmp_path / "texts.txt").write_text("\n".join(TEXTS))
     with_mean(folder)
     asked = ["verify", str(folder), "--with", str(tmp_path / "texts.txt"), "--model", model.name]
-    with pytest.raises(SystemExit, match="0"):
+    with pytest.raises(SystemExit, match="1"):
         main([*asked, "--json"])
     said = json.loads(capsys.readouterr().out)
     assert not said["same"]
@@ -181,9 +189,33 @@ def test_a_prompt_that_is_given_goes_before_that_of_the_folder(
         (["--prompt", "prompteol"], True),
         (["--prompt", "prompteol", "--layer", "1"], False),
     ):
-        with pytest.raises(SystemExit, match="0"):
+        with pytest.raises(SystemExit, match="0" if same else "1"):
             main([*asked, *more, "--json"])
         assert json.loads(capsys.readouterr().out)["same"] == same, more
+
+
+def test_another_method_is_compared_by_the_numbers_in_the_folder_or_a_filter_file(
+    model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "texts.txt").write_text("\n".join(TEXTS))
+    learnt_from = Calibration(tuple(f"the cat {i} sat on {i * i} mats" for i in range(40)), "forty")
+    taken = refinement(
+        model, "window+mean-subtraction", WINDOW, prompt="mean", calibration=learnt_from
+    )
+    folder = save_model_folder(tmp_path / "method", model, taken, prompt="mean").path
+    save_filter(tmp_path / "other.safetensors", model, WINDOW)
+    asked = ["verify", str(folder), "--with", str(tmp_path / "texts.txt"), "--model", model.name]
+    for more, same in (([], True), (["--filter", str(tmp_path / "other.safetensors")], False)):
+        with pytest.raises(SystemExit, match="0" if same else "1"):
+            main([*asked, *more, "--json"])
+        assert json.loads(capsys.readouterr().out)["same"] == same
+    with pytest.raises(SystemExit, match="2"):
+        main([*asked, "--filter", "x", "--tau", "2"])
+    assert "--filter: the file says what is applied" in capsys.readouterr().err
+    without_projection(folder)
+    with pytest.raises(SystemExit, match="2"):
+        main(asked)
+    assert "it holds no projection of 32 numbers" in capsys.readouterr().err
 
 
 @contextmanager
@@ -237,7 +269,7 @@ def test_a_server_that_leaves_the_prompt_out_and_normalises(
 
     with server({"/v1/models": ONE, "/v1/embeddings": (200, embed)}) as address:
         served = vectors_of_server(address + "/v1/", TEXTS)
-    verdict = verify(model, V, "prompteol", TEXTS, served, address)
+    verdict = verify(model, linear(V), "prompteol", TEXTS, served, address)
     assert verdict.faults == ("the prompt is not applied: it reads the text alone",)
     assert verdict.normalised
     assert keys == ["Bearer secret"]
