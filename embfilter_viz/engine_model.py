@@ -125,8 +125,8 @@ class EngineModel(Model):
         lengths = ""
         if trial.normalised:
             lengths = (
-                " Cosines before and after a window are right; means over texts, and what else "
-                "depends on the lengths of states, are those of vectors of length 1."
+                " Cosines before and after a window are right; logits, means over texts and what "
+                "else depends on the lengths of states are those of vectors of length 1."
             )
         return f"Texts were read by {self.engine.url}: {trial.sentence}{lengths}"
 
@@ -225,6 +225,22 @@ class EngineModel(Model):
             )
         return super().frequencies(
             source, texts, alpha=alpha, language=language, whole=whole, progress=progress
+        )
+
+    @property
+    def read_by(self) -> str:
+        """Name the engine, without its address; known once it was tried."""
+        return "a served engine" if self._trial is None else self._trial.engine
+
+    def check_layers(self, what: str) -> None:
+        """Refuse what needs the layers: a served engine gives vectors alone.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(
+            f"{what}, and {self.engine.url} gives vectors alone; open {self.engine.checkpoint} "
+            "itself"
         )
 
     def check_lengths(self, what: str) -> None:

@@ -240,6 +240,18 @@ class Model:
         """Return where token frequencies come from if nothing is said: the model's predictions."""
         return "model"
 
+    @property
+    def read_by(self) -> str:
+        """Name what reads texts in place of the checkpoint's layers; empty for those."""
+        return ""
+
+    def check_layers(self, what: str) -> None:
+        """Refuse ``what``, which needs the layers, where a served engine stands for them.
+
+        Raises:
+            InputError: one does.
+        """
+
     def check_lengths(self, what: str) -> None:
         """Refuse ``what``, which needs the lengths of states, where those are lost: nowhere here.
 

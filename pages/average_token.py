@@ -36,7 +36,8 @@ def body(view: View) -> None:
     model = view.model
     first, second, third, fourth = st.columns([1.2, 1.8, 1, 1], vertical_alignment="bottom")
     # A model that cannot be asked for its own is begun with the next best.
-    sources = sorted(FREQUENCY_SOURCES, key=lambda s: s == "model" and not model.can_encode)
+    own = model.can_encode and model.default_frequencies == "model"
+    sources = sorted(FREQUENCY_SOURCES, key=lambda s: s == "model" and not own)
     source = first.selectbox("Token frequencies p̂", sources, key="source", bind="query-params")
     gauge = second.segmented_control(
         "Gauge", GAUGES, default="centred", key="gauge", bind="query-params", required=True,

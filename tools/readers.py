@@ -154,15 +154,17 @@ def probe(place: Path, python: str, folder: Path) -> np.ndarray:
 
 
 @contextmanager
-def served(place: Path, python: str, folder: Path) -> Iterator[str]:
-    """A vLLM server of ``folder``, while the block runs."""
+def served(
+    place: Path, python: str, folder: Path, *more: str, dtype: str = "float32"
+) -> Iterator[str]:
+    """A vLLM server of ``folder``, while the block runs; ``more`` are arguments of its start."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     unset = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     asked = [python, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder),
-             "--runner", "pooling", "--dtype", "float32", "--enforce-eager",
-             "--port", str(port)]  # fmt: skip
+             "--runner", "pooling", "--dtype", dtype, "--enforce-eager",
+             "--port", str(port), *more]  # fmt: skip
     with (place / "vllm.log").open("w") as log:
         server = subprocess.Popen(
             asked, stdout=log, stderr=log, env={**unset, "VLLM_CPU_KVCACHE_SPACE": "1"}

@@ -170,7 +170,7 @@ class _Evidence:
     @cached_property
     def frequencies(self) -> TokenFrequencies:
         # A head alone, which reads no text, is still asked what English words it would write.
-        source = "model" if self.model.can_encode else "wordfreq"
+        source = self.model.default_frequencies if self.model.can_encode else "wordfreq"
         return self.model.frequencies(source, whole=True, progress=self.progress)
 
     @cached_property

@@ -154,7 +154,7 @@ def lesson(
     ready = ReferenceTexts(
         model, others, model.encode(others.texts, prompt, progress=progress), progress=progress
     )
-    frequencies = model.frequencies("model", progress=progress)
+    frequencies = model.frequencies(model.default_frequencies, progress=progress)
     task = held_out_pairs()
     pairs = PairTexts(
         model, task, model.encode(task.texts, prompt, progress=progress),

@@ -76,7 +76,9 @@ class Parts:
     @cached_property
     def shifts(self) -> np.ndarray:
         """(d_model,) logit shifts Δπ of frequent tokens in the invariant gauge."""
-        known = self._frequencies or self.model.frequencies("model", progress=self._progress)
+        known = self._frequencies or self.model.frequencies(
+            self.model.default_frequencies, progress=self._progress
+        )
         return frequent_shifts(self.model, known, "invariant")
 
     def embed_filter(self) -> EmbedFilter:

@@ -189,6 +189,7 @@ def relative_lens(
     """
     others = reference.without((text,))
     states = model.encode([text], prompt, progress=progress)
+    model.check_lengths("the relative lens, which subtracts the mean of other texts,")
     E = model.encode(others.texts, prompt, progress=progress)
     means = E.mean(axis=0, dtype=np.float64)[None]
     if layers:

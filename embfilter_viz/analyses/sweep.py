@@ -337,7 +337,7 @@ def sweep(
     if baselines:
         learnt_from = calibration or calibration_for(task)
         rows = model.encode(learnt_from.texts, prompt, progress=progress)
-        known = frequencies or model.frequencies("model", progress=progress)
+        known = frequencies or model.frequencies(model.default_frequencies, progress=progress)
         beside = (rows, learnt_from.name, frequent_shifts(model, known))
     return sweep_of(
         model, task, prompt, windows, E, beside=beside, n_resamples=n_resamples, seed=seed,

@@ -45,7 +45,11 @@ def cli() -> None:
     org/name@revision, a folder with safetensors, or a .gguf file. FILE holds one text on each line.
     An id or a folder may also be a PEFT adapter, which is opened together with its base. An
     embedder that was saved without a head takes the head of the model it was made from
-    (--head-from).
+    (--head-from). With engine:URL#NAME a served engine (vLLM, llama.cpp, Ollama, or another with
+    OpenAI's /v1/embeddings) reads the texts, and the head is read from NAME, which is one of the
+    other forms: engine:http://localhost:8000#smollm2-135m, or engine:URL#SERVED=NAME where the
+    engine calls the model otherwise. It is tested before its first use; a key is taken from the
+    environment variable EMBFILTER_VIZ_API_KEY.
 
     \b
     A first walk:

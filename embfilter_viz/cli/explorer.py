@@ -27,9 +27,13 @@ __all__ = ["app"]
 @click.option("--allow", "models", multiple=True, metavar="MODEL",
               help="A model that a public explorer opens; may be given several times. "
                    "The bundled model if not given.")  # fmt: skip
+@click.option("--engine", "engines", multiple=True, metavar="URL",
+              help="A served engine that pages may ask, as URL or engine:URL#NAME; may be given "
+                   "several times. Pages ask no other.")  # fmt: skip
 def app(
-    port: int, address: str, headless: bool, prefix: str, public: bool, models: tuple[str, ...]
-) -> None:
+    port: int, address: str, headless: bool, prefix: str, public: bool, models: tuple[str, ...],
+    engines: tuple[str, ...],
+) -> None:  # fmt: skip
     """Open the explorer in the browser.
 
     It answers on this machine only, unless --address says otherwise.
@@ -39,5 +43,6 @@ def app(
     if models and not public:
         raise click.UsageError("--allow names the models of a public explorer; give --public too")
     launch(
-        port=port, address=address, headless=headless, prefix=prefix, public=public, models=models
-    )
+        port=port, address=address, headless=headless, prefix=prefix, public=public, models=models,
+        engines=engines,
+    )  # fmt: skip

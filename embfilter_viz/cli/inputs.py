@@ -69,7 +69,9 @@ def _opening(name: str, head_from: str | None) -> "partial[Model]":
     from embfilter_viz.model import open_model
 
     notes = click.get_current_context().meta
-    options = {key: notes.get(f"embfilter_viz.{key}") for key in ("device", "dtype")}
+    options = {
+        key: notes.get(f"embfilter_viz.{key}") for key in ("device", "dtype", "engine_requests")
+    }
     options["head_from"] = head_from
     return partial(open_model, name, **{k: it for k, it in options.items() if it})
 
@@ -122,7 +124,8 @@ def frequencies_of(
 ) -> "TokenFrequencies":
     """Token frequencies by ``--frequencies``, counted in ``texts`` where there are any.
 
-    ``--language`` alone asks for word frequencies.
+    ``--language`` alone asks for word frequencies, and so does a served engine, which gives no
+    predictions.
 
     Args:
         model: the opened model.
@@ -144,6 +147,8 @@ def frequencies_of(
                 "drop one of them"
             )
         source = "wordfreq"
+    if source == "model" and context.get_parameter_source("source") == ParameterSource.DEFAULT:
+        source = model.default_frequencies
     if source == "wordfreq":
         return word_frequencies_of(model, alpha)
     with watched() as progress:

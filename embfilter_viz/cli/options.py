@@ -102,6 +102,12 @@ def _noted(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
     return value
 
 
+def _noted_number(ctx: click.Context, parameter: click.Parameter, value: int | None) -> int | None:
+    """Keep a number likewise."""
+    ctx.meta[f"embfilter_viz.{parameter.name}"] = value
+    return value
+
+
 def _language(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     """Note the languages under their one name, and refuse an unknown one before a model opens."""
     if value is None:
@@ -144,14 +150,21 @@ _device = click.option(
 _dtype = click.option(
     "--dtype", type=click.Choice(PRECISIONS), default="float32", show_default=True,
     expose_value=False, callback=_noted,
-    help="Precision that the model runs in. The output names it if it is not float32, in JSON as "
-        '"encoded".',
+    help="Precision that the model runs in, or a served engine at least. The output "
+        'names it if it is not float32, in JSON as "encoded".',
+)  # fmt: skip
+
+
+_engine_requests = click.option(
+    "--engine-requests", type=click.IntRange(min=1), metavar="N", expose_value=False,
+    callback=_noted_number,
+    help="Requests to a served engine (engine:URL#NAME) that run at once.  [default: 8]",
 )  # fmt: skip
 
 
 def encodes(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of a command that runs the model over texts."""
-    return _device(_dtype(command))
+    return _device(_dtype(_engine_requests(command)))
 
 
 column_option = click.option(

@@ -20,12 +20,12 @@ __all__ = ["print_record"]
 def print_record(record: dict[str, Any], as_json: bool, words: Callable[[], str]) -> None:
     """The record as JSON, or ``words()`` for a reader; with it what is out of the ordinary.
 
-    That is a precision that is not float32, a head that another model lends, a layer that is not
-    the last, several templates, and a token at the end of each text that the prompt leaves out; the
-    last is told on standard error.
+    That is a precision that is not float32, a served engine, a head that another model lends, a
+    layer that is not the last, several templates, and a token at the end of each text that the
+    prompt leaves out; the last is told on standard error.
     """
     models: dict[str, Model] = click.get_current_context().meta.get("embfilter_viz.models", {})
-    encoded = next((m.encoded for m in models.values() if m.dtype != "float32"), None)
+    said = [m for m in models.values() if m.encoded_sentence]
     lent = {name: m.head_from for name, m in models.items() if m.head_from is not None}
     read = _read(models)
     unread = _unread(models, read)
@@ -39,16 +39,15 @@ def print_record(record: dict[str, Any], as_json: bool, words: Callable[[], str]
         tell(words())
         for name, lender in lent.items():
             tell(f"\nThe head of {lender} is used, because {name} has none of its own.")
-        for said in reading:
-            tell(f"\n{said['sentence']}")
-        if encoded is not None:
-            at = f"{encoded['dtype']} on {encoded['device']}"
-            tell(f"\nTexts were read in {at}, not in float32.")
+        for one in reading:
+            tell(f"\n{one['sentence']}")
+        for model in said:
+            tell(f"\n{model.encoded_sentence}")
         return
     if reading:
         record = {**record, "reading": reading}
-    if encoded is not None:
-        record = {**record, "encoded": encoded}
+    if said:
+        record = {**record, "encoded": said[0].encoded}
     if lent:
         record = {**record, "head_from": next(iter(lent.values()))}
     if unread:

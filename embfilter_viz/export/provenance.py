@@ -195,7 +195,8 @@ def provenance(
         head_hash=model.head.digest(),
         content_hash=model.checkpoint.content_hash if model.is_whole else None,
         architecture=model.card.architecture,
-        source=_source(outline),
+        source=_source(outline)
+        + (f", texts read by {read_by}" if (read_by := model.read_by) else ""),
         licence=_licence(outline.folder, outline.kind),
         method=method,
         does=does,

@@ -73,7 +73,7 @@ def session_report(
     texts = list(texts) if texts is not None else list(a_few_demo_texts().texts)
     head = describe_spectrum(model, progress=progress)
     measured = geometry(model, texts, prompt, window, progress=progress)
-    frequencies = model.frequencies("model", progress=progress)
+    frequencies = model.frequencies(model.default_frequencies, progress=progress)
     shifts = spectroscopy(model, frequencies, gauge=gauge, progress=progress)
     read = lens(model, texts[0], prompt, window, frequencies=frequencies)
     sections = [
@@ -191,7 +191,7 @@ def claims_section(found: Claims) -> Section:
 def code_section(model: Model, window: Window, prompt: str) -> Section:
     """The lines that make the same embeddings."""
     about = provenance(model, Window(0, model.d_model, model.d_model))
-    name = _path_to(model.name, about.model)
+    name = _path_to(model.outline.name, about.model)
     lent = ""
     if model.head_from is not None and about.head_from is not None:
         lent = f", head_from={_path_to(model.head_from, about.head_from)!r}"

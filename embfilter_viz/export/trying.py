@@ -36,9 +36,10 @@ def check_exportable(model: Model, prompt: str, reader: str) -> None:
     """Refuse what no folder with a whole model can hold, before any of the layers is fetched.
 
     Raises:
-        InputError: a lower precision than float32, an adapter, or a prompt that reads an earlier
-            layer.
+        InputError: a served engine, a lower precision than float32, an adapter, or a prompt that
+            reads an earlier layer.
     """
+    model.check_layers(f"{reader} holds the layers")
     if model.dtype != "float32":
         raise InputError(
             f"{model.name} is open in {model.dtype}, and a folder's float32 vectors are compared "

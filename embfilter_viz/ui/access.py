@@ -11,15 +11,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from embfilter_viz.errors import InputError
+from embfilter_viz.models.engines.names import PREFIX, EngineName, address_of, is_engine
 from embfilter_viz.models.sources.bundled import BUNDLED
 from embfilter_viz.wording import listed
 
-__all__ = ["ELSEWHERE", "MODELS_VARIABLE", "PUBLIC_VARIABLE", "Access", "access"]
+__all__ = [
+    "ELSEWHERE",
+    "ENGINES_VARIABLE",
+    "MODELS_VARIABLE",
+    "PUBLIC_VARIABLE",
+    "Access",
+    "access",
+]
 
 PUBLIC_VARIABLE = "EMBFILTER_VIZ_PUBLIC"
 """Environment variable; ``1`` makes the server a public one."""
 MODELS_VARIABLE = "EMBFILTER_VIZ_MODELS"
 """Environment variable: the models that a public server opens, with commas between them."""
+ENGINES_VARIABLE = "EMBFILTER_VIZ_ENGINES"
+"""Environment variable: the served engines that pages may ask, with commas between them."""
 
 ELSEWHERE = "for more, run the explorer on your own machine"
 
@@ -40,6 +50,9 @@ class Access:
     """Whether strangers reach the server; else nothing below holds."""
     models: tuple[str, ...] = (BUNDLED,)
     """Models that are opened, by their names."""
+    engines: tuple[str, ...] = ()
+    """Served engines that pages may ask, public or not: a link must not make the server ask an
+    address of somebody's choice. Each is an address, or ``engine:URL#NAME``, which is offered."""
     most_texts: int = 2_000
     """Texts of one file."""
     most_upload_bytes: int = 5_000_000
@@ -58,7 +71,8 @@ class Access:
         """Return what environment variables say.
 
         Raises:
-            InputError: a switch that is neither on nor off, or no models.
+            InputError: a switch that is neither on nor off, no models, or an engine that is no
+                address.
 
         >>> Access.of({"EMBFILTER_VIZ_PUBLIC": "1", "EMBFILTER_VIZ_MODELS": "a/b, c/d"}).models
         ('a/b', 'c/d')
@@ -66,26 +80,48 @@ class Access:
         said = variables.get(PUBLIC_VARIABLE, "").strip().lower()
         if said not in {"", "0", "false", "no", "1", "true", "yes"}:
             raise InputError(f"{PUBLIC_VARIABLE}={said!r}: must be 1 for a public server, or 0")
+        engines = _names(variables.get(ENGINES_VARIABLE, ""))
+        for one in engines:
+            _address(one)  # refused at the start, not at a visit
         if said in {"", "0", "false", "no"}:
-            return Access()
-        names = variables.get(MODELS_VARIABLE, BUNDLED).split(",")
-        models = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
+            return Access(engines=engines)
+        models = _names(variables.get(MODELS_VARIABLE, BUNDLED))
         if not models:
             raise InputError(
                 f"{MODELS_VARIABLE} is empty: name the models that the public server opens, with "
                 "commas between them, or leave the variable out"
             )
-        return Access(public=True, models=models)
+        return Access(public=True, models=models, engines=engines)
 
     def refuses_model(self, *names: str) -> str:
         """Say in one line why one of these models is not opened; empty where all are."""
         for name in names:
+            if is_engine(name) and not self._asks(name):
+                return (
+                    f"model {name!r}: these pages ask no served engine but those named when the "
+                    "explorer was started; start it with embfilter-viz app --engine URL"
+                )
             if self.public and name and name not in self.models:
                 return (
                     f"model {name!r}: this public explorer opens {listed(self.models)} only; "
                     f"{ELSEWHERE}"
                 )
         return ""
+
+    def _asks(self, name: str) -> bool:
+        """Tell whether an engine may be asked; one of a bad name is, to be refused by its rule."""
+        if self.public and name in self.models:
+            return True
+        try:
+            address = EngineName.of(name).url
+        except InputError:
+            return True
+        return address in map(_address, self.engines)
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The engines that were named with a model, to pick from."""
+        return tuple(one for one in self.engines if is_engine(one) and "#" in one)
 
     def check_upload(self, n_bytes: int, name: str) -> None:
         """Check the size of a file.
@@ -124,6 +160,14 @@ class Access:
         'org/name: 3/4 of https://example.org/a/b'
         """
         return _PATH.sub(r"\1", said) if self.public else said
+
+
+def _names(said: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.strip() for name in said.split(",") if name.strip()))
+
+
+def _address(engine: str) -> str:
+    return address_of(engine.removeprefix(PREFIX).partition("#")[0])
 
 
 def access() -> Access:

@@ -163,7 +163,8 @@ def choose_model() -> str:
         else (
             "Pick a model from the list, or type a Hugging Face id (`org/name`, "
             "`org/name@revision`), a local folder, or a `.gguf` file. An id or a folder may "
-            "be a PEFT adapter. Only safetensors and GGUF files are read."
+            "be a PEFT adapter. Only safetensors and GGUF files are read. Where the explorer was "
+            "started with a served engine, `engine:URL#NAME` has that read the texts."
         ),
     )
     if why := rules.refuses_model(linked):  # such a link has left the picker at its first model

@@ -8,7 +8,7 @@ from pathlib import Path
 import embfilter_viz
 from embfilter_viz.errors import InputError
 from embfilter_viz.system.memory import memory_bound
-from embfilter_viz.ui.access import MODELS_VARIABLE, PUBLIC_VARIABLE, access
+from embfilter_viz.ui.access import ENGINES_VARIABLE, MODELS_VARIABLE, PUBLIC_VARIABLE, access
 from embfilter_viz.ui.streamlit_internals import run
 
 __all__ = ["launch"]
@@ -24,6 +24,7 @@ def launch(
     prefix: str = "",
     public: bool = False,
     models: Sequence[str] = (),
+    engines: Sequence[str] = (),
 ) -> None:
     """Serve the explorer at ``port`` until it is stopped; open a browser unless ``headless``.
 
@@ -34,6 +35,7 @@ def launch(
         prefix: the path that it answers below, such as ``/embeddings``.
         public: whether strangers reach it; environment variables can say so too.
         models: that a public explorer opens; the bundled one if none are named.
+        engines: served engines that pages may ask.
 
     Returns:
         when it is stopped.
@@ -46,6 +48,8 @@ def launch(
         os.environ[PUBLIC_VARIABLE] = "1"
     if models:
         os.environ[MODELS_VARIABLE] = ",".join(models)
+    if engines:
+        os.environ[ENGINES_VARIABLE] = ",".join(engines)
     rules = access()
     memory_bound()
     if not re.fullmatch(r"/?([\w.~-]+(/[\w.~-]+)*)?/?", prefix, re.ASCII) or ".." in prefix:

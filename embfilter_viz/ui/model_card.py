@@ -38,6 +38,8 @@ def show_card(name: str) -> None:
         del facts["Loaded"], facts["Memory"]  # of the server's machine
     if card.only_head is not None:
         facts["Texts"] = f"cannot be encoded: {card.only_head}"
+    if model.read_by:
+        facts["Texts"] = model.encoded_sentence or f"are read by {model.read_by}"
     if card.content_hash:
         facts["Content hash"] = card.content_hash[:16]
     if card.revision:

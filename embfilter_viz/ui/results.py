@@ -145,6 +145,8 @@ def frequencies_meanwhile(view: View) -> TokenFrequencies | None:
 
     ``None`` only for the moment in which the word frequencies are looked up.
     """
+    if view.model.default_frequencies != "model":
+        return word_frequencies(view)
     found = token_frequencies(view.model)
     if found is not None:
         return found

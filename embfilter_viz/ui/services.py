@@ -145,9 +145,9 @@ def model_of(name: str) -> Model | None:
 
 def models_offered() -> list[str]:
     """Return the names of models to pick from: those that are here, or that visitors may open."""
-    if access().public:
-        return list(access().models)
-    return list(dict.fromkeys([BUNDLED, *(known.name for known in known_models())]))
+    rules = access()
+    here = rules.models if rules.public else (BUNDLED, *(one.name for one in known_models()))
+    return list(dict.fromkeys([*here, *rules.offered]))
 
 
 def refused(*names: str) -> bool:

@@ -16,9 +16,11 @@ ASKED_BEFORE = 1e9
 def reads_texts(model: Model) -> bool:
     """Tell whether the model can read texts now.
 
-    If not, one line says that it does not fit in memory or cannot be read, or a job fetches the
-    layers that the head was opened without.
+    A served engine is tested by a job first. If not, one line says that it does not fit in memory
+    or cannot be read, or a job fetches the layers that the head was opened without.
     """
+    if model.read_by:
+        return _engine_answers(model)
     card = model.card
     if card.only_head is not None:
         st.info(
@@ -52,3 +54,16 @@ def reads_texts(model: Model) -> bool:
         "layers too.",
     )
     return fetched is not None
+
+
+def _engine_answers(model: Model) -> bool:
+    """Tell whether a served engine was tested; what readers must know of it stands there."""
+    tested = outcome(
+        ("whole", model.identity),
+        "Testing the engine",
+        lambda progress: model.fetch(progress=progress),
+        quick=True,
+    )
+    if tested is not None:
+        st.caption(escaped(model.encoded_sentence))
+    return tested is not None

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from embfilter_viz.errors import InputError
+from embfilter_viz.models.engines.names import EngineName, is_engine
 from embfilter_viz.models.formats.checks import PICKLES
 from embfilter_viz.models.gguf.parts import models_in
 from embfilter_viz.models.outline import Kind
@@ -15,7 +16,7 @@ __all__ = ["FORMS", "gguf_of", "path_of", "repository", "understood", "without_p
 
 FORMS = (
     f"give {BUNDLED} (bundled), a hub id (org/name or org/name@revision), a folder with "
-    f"config.json and safetensors, or a .gguf file"
+    f"config.json and safetensors, a .gguf file, or engine:URL#NAME for a served engine"
 )
 
 
@@ -64,9 +65,15 @@ def path_of(name: str) -> Path:
 def without_place(name: str) -> str:
     """A model's name without where it lies: a path would tell of its user's disk.
 
+    Of a served engine it is the checkpoint's, for an address tells of its user's machines.
+
     >>> without_place("org/name@v1"), without_place("/home/someone/models/tiny.gguf")
     ('org/name@v1', 'tiny.gguf')
+    >>> without_place("engine:http://10.0.0.7:8000#org/name")
+    'org/name'
     """
+    if is_engine(name):
+        name = EngineName.of(name).checkpoint
     path = Path(name).expanduser()
     return path.resolve().name if path.is_absolute() or path.exists() else name
 
