@@ -12,6 +12,7 @@ from embfilter_viz.ui.chart import chart
 from embfilter_viz.ui.choices import View
 from embfilter_viz.ui.inputs import sentence
 from embfilter_viz.ui.layers_panel import layers_charts
+from embfilter_viz.ui.markdown import escaped
 from embfilter_viz.ui.page import answer, folds, show
 from embfilter_viz.ui.pair_inputs import reference_name
 from embfilter_viz.ui.position_panel import position_panel
@@ -72,28 +73,16 @@ def body(view: View) -> None:
         stamp=str(window),
     )
     frequency_legend(frequencies.detail)
-    _numbers(report, compare_forms(model, states, window))
+    _numbers(report, compare_forms(model, states, window) if len(states) > 1 else None)
 
-    st.header("The same lens after every layer", anchor=False)
-    st.markdown(
-        "Read from top to bottom. After which layer do words of the text appear? Do frequent "
-        "tokens hide these words until the filter takes the frequent tokens out?"
-    )
-    layers = lens_by_layer(
-        model,
-        states,
-        window,
-        frequencies=frequencies,
-        removal=removal,
-        raw=ready.raw_layers,
-        after=kept,
-    )
-    layers_charts(layers, model.d_vocab, window, key="layers_chart", name="lens-by-layer")
-    translated_panel(view, states, frequencies, removal)
-    relative_panel(
-        view, text, states, frequencies, filtered=kept[-1], removal=removal, top=int(top)
-    )
-    position_panel(view, text, frequencies, removal)
+    if model.read_by:
+        st.info(
+            f"{escaped(model.read_by)} gives the state after the last layer alone. The lens after "
+            f"every layer, and of every token, needs {escaped(model.outline.name)} itself.",
+            icon=":material/layers_clear:",
+        )
+    else:
+        _layers(view, text, states, ready, frequencies, kept, removal, int(top))
     rewritings_panel(view, (text,), ask=False)
     folds(
         formula=formulas.LENS,
@@ -112,6 +101,29 @@ def body(view: View) -> None:
             f"{view.running_options}"
         ),
     )
+
+
+def _layers(view, text, states, ready, frequencies, kept, removal, top) -> None:
+    """The lens after every layer, of a model whose layers are here."""
+    model, window = view.model, view.window
+    st.header("The same lens after every layer", anchor=False)
+    st.markdown(
+        "Read from top to bottom. After which layer do words of the text appear? Do frequent "
+        "tokens hide these words until the filter takes the frequent tokens out?"
+    )
+    layers = lens_by_layer(
+        model,
+        states,
+        window,
+        frequencies=frequencies,
+        removal=removal,
+        raw=ready.raw_layers,
+        after=kept,
+    )
+    layers_charts(layers, model.d_vocab, window, key="layers_chart", name="lens-by-layer")
+    translated_panel(view, states, frequencies, removal)
+    relative_panel(view, text, states, frequencies, filtered=kept[-1], removal=removal, top=top)
+    position_panel(view, text, frequencies, removal)
 
 
 def _numbers(report, forms) -> None:
@@ -140,6 +152,8 @@ def _numbers(report, forms) -> None:
             if one
             else f"{RANDOM_SUBSPACES} random subspaces are measured once the window stops moving"
         )
+    if forms is None:  # of a single state there is nothing to compare
+        return
     same.metric(
         "The two forms differ by", f"{forms.worst:.0e}",
         help="All cosines and distances between this text's layers are computed with e Φ (d "

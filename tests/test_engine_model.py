@@ -146,7 +146,8 @@ def test_another_model_is_found_by_the_local_one(tiny: Path, other: Path) -> Non
     ("kind", "pooling", "prompt", "words"),
     [
         ("vllm", "mean", "last", "answers the mean of the states; the prompt last needs the last:"),
-        ("vllm", "last", "mean", "start vLLM with --runner pooling --pooler-config .*token_embed"),
+        ("vllm", "last", "mean", "start vLLM with --runner pooling --pooler-config .*MEAN"),
+        ("vllm", "last", "echo", "start vLLM with --runner pooling --pooler-config .*token_embed"),
         ("llama.cpp", "last", "mean", "start llama-server with --embedding --pooling mean"),
         ("llama.cpp", "mean", "echo", "the mean of some of them: .*--pooling none"),
         ("vllm", "last", "prompteol@1", "needs the states after layer 1"),

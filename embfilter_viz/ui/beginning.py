@@ -4,6 +4,7 @@ import streamlit as st
 
 from embfilter_viz.data import UNRELATED_PROMPT
 from embfilter_viz.errors import InputError
+from embfilter_viz.models.engines.names import is_engine
 from embfilter_viz.system.memory import memory_bound
 from embfilter_viz.ui.access import access
 from embfilter_viz.ui.markdown import escaped
@@ -26,6 +27,10 @@ def begin(page: str) -> None:
     except InputError as error:
         st.error(escaped(str(error)), icon=":material/error:")
         st.stop()
+    # Most engines give the last token's state, which that prompt does not take.
+    model = st.session_state.get("model") or st.query_params.get("model", "")
+    if is_engine(model):
+        return
     if page in BEGINNERS and "prompt" not in st.session_state and "prompt" not in st.query_params:
         st.session_state["prompt"] = UNRELATED_PROMPT
         st.query_params["prompt"] = UNRELATED_PROMPT  # which Streamlit leaves to us at first

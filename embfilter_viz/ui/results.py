@@ -188,12 +188,19 @@ def must_embed(view: View, texts: Sequence[str]) -> bool:
 
 
 def layer_states(view: View, text: str) -> Any:
-    """The text's states after each layer (n_layers + 1, d_model), or ``None`` while in work."""
+    """The text's states after each layer (n_layers + 1, d_model), or ``None`` while in work.
+
+    A served engine gives the last of them alone: (1, d_model).
+    """
     model, prompt = view.model, view.prompt
     return outcome(
         ("layers", model.identity, prompt, digest((text,))),
         "Reading your text, layer by layer",
-        lambda progress: model.layers(text, prompt),
+        lambda progress: (
+            model.encode([text], prompt, progress=progress)
+            if model.read_by
+            else model.layers(text, prompt)
+        ),
         quick=True,
     )
 

@@ -115,6 +115,7 @@ def _states(numbers: Any, d_model: int, engine: str) -> np.ndarray:
 
 _VLLM_WAYS = {
     "last": "start vLLM with --runner pooling and no --pooler-config",
+    "mean": 'start vLLM with --runner pooling --pooler-config \'{"seq_pooling_type":"MEAN"}\'',
     "tokens": "start vLLM with --runner pooling --pooler-config "
     '\'{"task":"token_embed","use_activation":false}\'',
     "length": "start vLLM with --max-model-len 512 or more",

@@ -69,6 +69,8 @@ class StandIn:
     """What happens to the next embedding requests, in their order: a status, ``(status, seconds)``
     to wait, ``drop``, ``hang``, ``html``, or None for an answer."""
     asked: list[dict[str, Any]] = field(default_factory=list)
+    looks: list[str] = field(default_factory=list)
+    """Paths that were got."""
     headers: list[dict[str, str]] = field(default_factory=list)
     most_at_once: int = 0
     slow: float = 0.0
@@ -100,6 +102,7 @@ class StandIn:
 
     def get(self, path: str) -> Any:
         """What a plain look is answered; None for an unknown path."""
+        self.looks.append(path)
         entry = {"id": self.served, "object": "model", "created": int(time.time())}
         owner = {"llama.cpp": "llamacpp", "ollama": "library"}.get(self.kind, "someone")
         if self.kind.startswith("vllm"):
