@@ -54,7 +54,8 @@ def launch(
     memory_bound()
     if not re.fullmatch(r"/?([\w.~-]+(/[\w.~-]+)*)?/?", prefix, re.ASCII) or ".." in prefix:
         raise InputError(
-            f"--prefix {prefix!r}: must be a path of letters, digits and - . _ ~, such as /embeddings"
+            f"--prefix {prefix!r}: must be a path of letters, digits and - . _ ~, such as "
+            "/embeddings"
         )
     if not _ADDRESS.fullmatch(address):
         raise InputError(
