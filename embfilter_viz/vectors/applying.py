@@ -16,7 +16,8 @@ from embfilter_viz.system.progress import Progress, silent
 from embfilter_viz.vectors.arrow import ArrowVectors
 from embfilter_viz.vectors.filtering import OF_LENGTH_ONE, Filtering
 from embfilter_viz.vectors.opening import ENDINGS
-from embfilter_viz.vectors.stored import Block, StoredVectors, check_finite
+from embfilter_viz.vectors.scales import Scaled, quantised
+from embfilter_viz.vectors.stored import Made, StoredVectors, check_finite
 from embfilter_viz.wording import counted
 
 __all__ = ["Applied", "apply_filter", "check_texts"]
@@ -41,6 +42,8 @@ class Applied:
     """() numbers in each filtered one."""
     dtype: str
     """() of each filtered number."""
+    scales: str | None
+    """() where the scales of filtered bytes are, a file or a column; None for other numbers."""
     normalised: bool
     """() whether the raw vectors are of length 1."""
     checked: str
@@ -53,6 +56,8 @@ class Applied:
             f"{self.rows:,} vectors of {self.width} numbers are filtered to {self.dimensions} "
             f"numbers ({self.dtype}) in {self.output}. {self.checked}."
         )
+        if self.scales:
+            said += f" A byte times the scale of its row, in {self.scales}, is its number."
         if self.normalised:
             said += f" {OF_LENGTH_ONE}"
         return said
@@ -67,17 +72,20 @@ def apply_filter(
     vectors: StoredVectors,
     out: str | Path,
     *,
+    numbers: str | None = None,
     force: bool = False,
     progress: Progress = silent,
 ) -> Applied:
     """Filter stored raw vectors into a file of the same kind, block by block.
 
-    Products are float32 for float16, float32 and int8, and float64 for float64.
+    Products are float32 for float16, float32 and bytes, and float64 for float64. Of filtered int8
+    each row has a scale of its own: in a table in a column beside it, of an array in another file.
 
     Args:
         filter: as :func:`~embfilter_viz.export.filter_file.load_filter` gives it.
         vectors: as :func:`~embfilter_viz.vectors.opening.open_vectors` gives them.
         out: the file to write, of the same ending; whole or not at all.
+        numbers: float16, float32 or int8; that of the raw ones if not given, float32 for bytes.
         force: whether a file that is not ours may be replaced.
         progress: told of the vectors; may raise ``Cancelled``.
 
@@ -93,9 +101,11 @@ def apply_filter(
     check_place(vectors, out)
     first, _ = next(vectors.blocks(), (np.empty((0, vectors.width)), None))
     by = Filtering(filter, str(vectors.path), vectors.width, vectors.dtype, vectors.said, first)
+    dtype = by.dtype if numbers is None else np.dtype(numbers)
     written = 0
+    of_rows: list[np.ndarray] = []
 
-    def filtered() -> Iterator[Block]:
+    def filtered() -> Iterator[Made]:
         nonlocal written
         for block, more in vectors.blocks():
             with np.errstate(over="ignore", invalid="ignore"):
@@ -105,15 +115,44 @@ def apply_filter(
                 )  # as where a raw number is not finite
             if suspect:
                 check_finite(vectors.path, block, written)
-            yield made, more
+            scales = None
+            if dtype == np.int8:
+                made, scales = quantised(made)
+                of_rows.append(scales)
+            with np.errstate(over="ignore"):
+                yield Made(made.astype(dtype, copy=False), more, scales)
             written += len(block)
             progress("Filtering", written, vectors.rows, "vectors")
 
     said = {**filter.metadata, "filtered": "true"}
     with written_output(out, inputs=[vectors.path], force=force) as file:
-        vectors.write(file, by.dimensions, said, filtered())
-    return Applied(str(out), written, vectors.width, by.dimensions, by.dtype.name,
+        vectors.write(file, by.dimensions, dtype, said, filtered())
+        beside = None
+        if of_rows:
+            beside = _put_scales(vectors, out, np.concatenate(of_rows), force)
+    return Applied(str(out), written, vectors.width, by.dimensions, dtype.name, beside,
                    by.normalised, by.checked)  # fmt: skip
+
+
+def _put_scales(vectors: StoredVectors, out: Path, scales: np.ndarray, force: bool) -> str:
+    """Write the scales of an array's rows beside it; a table has them in a column already.
+
+    Args:
+        vectors: the raw vectors.
+        out: the file of filtered ones.
+        scales: (n,) one for each of them.
+        force: whether a file that is not ours may be replaced.
+
+    Returns:
+        where they are.
+    """
+    inner = vectors.inner if isinstance(vectors, Scaled) else vectors
+    if isinstance(inner, ArrowVectors):
+        return f"column {inner.scales_beside!r}"
+    beside = out.with_suffix(".scales.npy")
+    with written_output(beside, inputs=[vectors.path], force=force) as file:
+        np.save(file, scales[:, None])
+    return str(beside)
 
 
 def check_place(vectors: StoredVectors, out: Path) -> None:
@@ -171,9 +210,10 @@ def sample_of(vectors: StoredVectors, column: str | None, lines: list[str] | Non
         InputError: a file without columns, no text, or lines of another number than the vectors.
     """
     if column is not None:
-        if not isinstance(vectors, ArrowVectors):
+        inner = vectors.inner if isinstance(vectors, Scaled) else vectors
+        if not isinstance(inner, ArrowVectors):
             raise InputError(f"--text-column {column}: {vectors.path} has no columns; use --texts")
-        texts, rows = vectors.texts(column, _SAMPLE)
+        texts, rows = inner.texts(column, _SAMPLE, vectors.blocks())
     else:
         assert lines is not None
         if len(lines) != vectors.rows:

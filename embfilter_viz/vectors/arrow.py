@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from embfilter_viz.errors import InputError
-from embfilter_viz.vectors.stored import PRECISIONS, Block, kept_precision, rows_at_once
+from embfilter_viz.vectors.stored import BYTES, PRECISIONS, Block, Made, rows_at_once
 from embfilter_viz.wording import listed
 
 if TYPE_CHECKING:
@@ -56,12 +56,15 @@ class ArrowVectors:
                 return int(lengths[0].as_py())
         raise InputError(f"{self.path}: column {self._column!r} holds no vector at all")
 
-    def texts(self, column: str, count: int) -> tuple[list[str], np.ndarray]:
+    def texts(
+        self, column: str, count: int, blocks: Iterator[Block]
+    ) -> tuple[list[str], np.ndarray]:
         """The first texts of a column and the vectors beside them.
 
         Args:
             column: the column of texts.
             count: how many at most.
+            blocks: the vectors as :meth:`blocks` gives them, or what they stand for.
 
         Returns:
             the texts, and their vectors (m, width).
@@ -78,7 +81,7 @@ class ArrowVectors:
             raise InputError(f"{self.path}: column {column!r} holds {kind}, not texts")
         texts: list[str] = []
         rows: list[np.ndarray] = []
-        for block, (batch, held) in self.blocks():
+        for block, (batch, held) in blocks:
             said = [batch.column(column)[int(i)].as_py() for i in held[:count]]
             for text, row in zip(said, block, strict=False):
                 if text and len(texts) < count:
@@ -108,28 +111,73 @@ class ArrowVectors:
             first += len(batch)
 
     def write(
-        self, out: BinaryIO, width: int, said: Mapping[str, str], blocks: Iterator[Block]
+        self,
+        out: BinaryIO,
+        width: int,
+        dtype: np.dtype,
+        said: Mapping[str, str],
+        blocks: Iterator[Made],
     ) -> None:
         """Write the same table with filtered vectors in the column's place.
 
         Args:
             out: the open file, of the same kind.
             width: numbers in each filtered vector.
+            dtype: of each number; scales of bytes become a column beside the vectors.
             said: noted in the file's metadata.
             blocks: the vectors with the rows that they belong to.
         """
         import pyarrow as pa
 
-        kind = pa.from_numpy_dtype(kept_precision(self.dtype))
+        kind = pa.from_numpy_dtype(dtype)
         place = self._file.schema.get_field_index(self._column)
         notes = {**(self._file.schema.metadata or {}), NOTE: json.dumps(dict(said)).encode()}
         field = pa.field(self._column, pa.list_(kind, width))
         schema = self._file.schema.set(place, field).with_metadata(notes)
+        at = len(schema)
+        if dtype.name in BYTES:
+            scale = pa.field(self.scales_beside, pa.float32())
+            if scale.name in schema.names:
+                at = schema.get_field_index(scale.name)
+                schema = schema.remove(at)
+            schema = schema.insert(at, scale)
         with self._file.writer(out, schema) as writer:
-            for block, (batch, held) in blocks:
-                column = lists_of(block, held, len(batch), field.type)
-                columns = [*batch.columns[:place], column, *batch.columns[place + 1 :]]
+            for rows, (batch, held), scales in blocks:
+                columns = list(batch.columns)
+                columns[place] = lists_of(rows, held, len(batch), field.type)
+                if scales is not None:
+                    spread = np.full(len(batch), np.nan, dtype=np.float32)
+                    spread[held] = scales
+                    of_scales = pa.array(spread, mask=np.isnan(spread))
+                    columns = [*columns[:at], of_scales, *columns[at + 1 :]]
                 writer.write_batch(pa.record_batch(columns, schema=schema))
+
+    @property
+    def scales_beside(self) -> str:
+        """Name the column of scales that belongs to vectors of bytes."""
+        return f"{self._column}_scale"
+
+    def numbers(self, column: str) -> np.ndarray:
+        """Read a column of one number a row.
+
+        Args:
+            column: its name.
+
+        Returns:
+            (rows,) float32, NaN where a row has none.
+
+        Raises:
+            InputError: no such column, or one that holds something else.
+        """
+        import pyarrow as pa
+
+        if column not in self._file.schema.names:
+            raise InputError(f"{self.path}: no column {column!r}; it has {self._columns}")
+        kind = self._file.schema.field(column).type
+        if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
+            raise InputError(f"{self.path}: column {column!r} holds {kind}, not numbers")
+        found = self._file.column(column).cast(pa.float64()).to_numpy(zero_copy_only=False)
+        return np.asarray(found, dtype=np.float32)
 
 
 def rows_of(where: str, column: "pa.Array", width: int, row: Callable[[int], str]) -> np.ndarray:
@@ -201,6 +249,9 @@ class _Parquet:
     def batches(self, count: int) -> Iterator["pa.RecordBatch"]:
         yield from self._file.iter_batches(batch_size=count)
 
+    def column(self, name: str) -> "pa.ChunkedArray":
+        return self._file.read([name]).column(name)
+
     def writer(self, file: Any, schema: "pa.Schema") -> Any:
         import pyarrow.parquet as pq
 
@@ -217,6 +268,11 @@ class _Ipc:
 
     def _all(self) -> Iterator["pa.RecordBatch"]:
         return (self._file.get_batch(i) for i in range(self._file.num_record_batches))
+
+    def column(self, name: str) -> "pa.ChunkedArray":
+        import pyarrow as pa
+
+        return pa.chunked_array([batch.column(name) for batch in self._all()])
 
     def batches(self, count: int) -> Iterator["pa.RecordBatch"]:
         for batch in self._all():
@@ -248,7 +304,7 @@ def _column_of(path: Path, schema: "pa.Schema", wanted: str | None) -> str:
         a_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
         if not (a_list or pa.types.is_fixed_size_list(kind)):
             return False
-        return str(kind.value_type) in {"halffloat", "float", "double", "int8"}
+        return str(kind.value_type) in {"halffloat", "float", "double", *BYTES}
 
     names = [field.name for field in schema if holds_vectors(field)]
     if wanted is None:

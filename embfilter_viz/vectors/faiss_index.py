@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from embfilter_viz.errors import InputError
-from embfilter_viz.vectors.stored import Block, rows_at_once
+from embfilter_viz.vectors.stored import Block, Made, rows_at_once
 
 __all__ = ["FaissVectors"]
 
@@ -64,21 +64,32 @@ class FaissVectors:
             yield self._inner.reconstruct_n(first, min(step, self.rows - first)), None
 
     def write(
-        self, out: BinaryIO, width: int, said: Mapping[str, str], blocks: Iterator[Block]
+        self,
+        out: BinaryIO,
+        width: int,
+        dtype: np.dtype,
+        said: Mapping[str, str],
+        blocks: Iterator[Made],
     ) -> None:
         """Write a flat index with the filtered vectors and the same ids.
 
         Args:
             out: the open file.
             width: numbers in each.
+            dtype: of each number.
             said: not written; an index has no room for it.
             blocks: the vectors.
+
+        Raises:
+            InputError: other numbers than float32.
         """
+        if dtype != np.float32:
+            raise InputError(f"{self.path}: an index holds float32; leave --numbers {dtype} out")
         faiss: Any = _faiss(self.path)
         flat = faiss.IndexFlat(width, self._inner.metric_type)
         kept = flat if self._ids is None else faiss.IndexIDMap(flat)
-        for block, _ in blocks:
-            rows = np.ascontiguousarray(block, dtype=np.float32)
+        for made in blocks:
+            rows = np.ascontiguousarray(made.rows, dtype=np.float32)
             if self._ids is None:
                 kept.add(rows)
             else:

@@ -7,7 +7,7 @@ import numpy as np
 
 from embfilter_viz.errors import InputError
 from embfilter_viz.export.filter_file import SavedFilter, SavedMap
-from embfilter_viz.vectors.stored import kept_precision
+from embfilter_viz.vectors.stored import BYTES, kept_precision
 
 __all__ = ["OF_LENGTH_ONE", "Filtering"]
 
@@ -52,8 +52,14 @@ class Filtering:
     ) -> None:
         matrix, offset = _map(filter)
         self.checked = _check_origin(filter, where, width, said)
-        self.normalised = dtype != np.int8 and _of_length_one(first)
-        if offset is not None and (self.normalised or dtype == np.int8):
+        is_bytes = dtype.name in BYTES
+        if dtype == np.uint8:
+            raise InputError(
+                f"{where}: bytes of uint8 do not say which of them is zero; give their --ranges or "
+                "--scales"
+            )
+        self.normalised = not is_bytes and _of_length_one(first)
+        if offset is not None and (self.normalised or is_bytes):
             why = "have length 1" if self.normalised else "are int8, whose scale is not known"
             raise InputError(
                 f"{where}: these vectors {why}, and {filter.metadata['method']} adds an offset "

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from embfilter_viz.errors import InputError
-from embfilter_viz.vectors.stored import PRECISIONS, Block, kept_precision, rows_at_once
+from embfilter_viz.vectors.stored import PRECISIONS, Block, Made, rows_at_once
 
 __all__ = ["NpyVectors"]
 
@@ -67,23 +67,28 @@ class NpyVectors:
                 yield block.reshape(-1, self.width), None
 
     def write(
-        self, out: BinaryIO, width: int, said: Mapping[str, str], blocks: Iterator[Block]
+        self,
+        out: BinaryIO,
+        width: int,
+        dtype: np.dtype,
+        said: Mapping[str, str],
+        blocks: Iterator[Made],
     ) -> None:
         """Write filtered rows; such a file has no room for notes.
 
         Args:
             out: the open file.
             width: numbers in each.
+            dtype: of each number.
             said: not written.
             blocks: the rows.
         """
-        dtype = kept_precision(self.dtype)
         header = {
             "descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": (self.rows, width)
         }  # fmt: skip
         npy.write_array_header_1_0(out, header)
-        for block, _ in blocks:
-            out.write(np.ascontiguousarray(block, dtype=dtype).data)
+        for made in blocks:
+            out.write(np.ascontiguousarray(made.rows, dtype=dtype).data)
 
 
 def _header(path: Path, file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
