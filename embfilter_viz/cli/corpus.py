@@ -60,13 +60,15 @@ def corpus_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def is_corpus(file: str) -> bool:
-    """Tell whether a file is a corpus: Parquet, or a folder.
+def is_corpus(file: str, output: str) -> bool:
+    """Tell whether a file goes into shards: a folder, or Parquet that is not asked as one array.
 
-    >>> is_corpus("texts.parquet"), is_corpus("texts.txt")
+    >>> is_corpus("texts.parquet", "shards"), is_corpus("texts.parquet", "out.npy")
     (True, False)
     """
-    return Path(file).suffix == ".parquet" or Path(file).is_dir()
+    if Path(file).is_dir():
+        return True
+    return Path(file).suffix == ".parquet" and output != "-" and not output.endswith(".npy")
 
 
 def embed_shards(

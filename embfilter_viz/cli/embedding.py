@@ -194,14 +194,15 @@ def embed(model: str, file: str, prompt: str, raw: bool, tau: str | None, window
           full: bool, output: str, force: bool, as_json: bool, **more: Any) -> None:  # fmt: skip
     """Embed FILE, one text on each line, into a float32 .npy file with one row for each line.
 
-    FILE may also be a table (.csv, .tsv, .jsonl), of which one column is read. Rows are in the
-    order of the lines. They are not normalised, unless the embedder's makers do so
-    under --prompt published. The file appears when it is complete. After Ctrl-C, embeddings that
+    FILE may also be a table (.csv, .tsv, .jsonl, .parquet), of which one column is read. Rows are
+    in the order of the lines. They are not normalised, unless the embedder's makers do so under
+    --prompt published. The file appears when it is complete. After Ctrl-C, embeddings that
     are finished are kept and not computed again.
 
-    FILE may also be a corpus: a .parquet file, or a folder of them. It is embedded into Parquet
-    shards, each a range of rows with their ids, by this process or by --workers of Ray. A run that
-    was stopped, or killed, is finished by the same command. A row without a text has no vector.
+    With a folder as output FILE is a corpus: a .parquet file, or a folder of them. It is embedded
+    into Parquet shards, each a range of rows with their ids, by this process or by --workers of
+    Ray. A run that was stopped, or killed, is finished by the same command. A row without a text
+    has no vector.
     """
     import numpy as np
 
@@ -211,7 +212,7 @@ def embed(model: str, file: str, prompt: str, raw: bool, tau: str | None, window
     if raw and (tau is not None or window is not None or full):
         raise InputError("--raw: leaves nothing to filter; drop it, or drop --tau/--window/--full")
     asked = Asked(**more)
-    if is_corpus(file):
+    if is_corpus(file, output):
         if force:
             raise InputError("--force: shards are not replaced; drop it, or name another folder")
         embed_shards(model, file, output, prompt=prompt, raw=raw, tau=tau, window=window, full=full,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embfilter_viz.errors import InputError
+from embfilter_viz.texts.table import TEXT_NAMES
 from embfilter_viz.wording import listed
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ class Corpus:
 
         Args:
             path: a ``.parquet`` file, or a folder of them.
-            column: the column of texts; not needed where only one column holds texts.
+            column: the column of texts; not needed where only one column holds texts, or one is
+                called so, such as ``text``.
             key: a column whose values are copied beside the vectors.
             rows_in_shard: rows of a range; the last one of a file may be shorter.
 
@@ -202,6 +204,8 @@ def _text_column(file: Path, schema: "pa.Schema", wanted: str | None) -> str:
     texts = [field.name for field in schema if holds_texts(field.type)]
     if wanted is None and len(texts) == 1:
         return texts[0]
+    if wanted is None and (named := [one for one in TEXT_NAMES if one in texts]):
+        return named[0]
     if wanted is None:
         found = f"{listed([repr(name) for name in texts])} do" if texts else "none does"
         raise InputError(

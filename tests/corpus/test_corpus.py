@@ -306,7 +306,8 @@ def test_a_worker_of_ray_opens_the_model_once_and_tells_of_faults_in_one_line(
     [
         (["TEXTS", "-o", "OUT", "--id", "n"], r"--id: only a corpus in Parquet takes it, and"),
         (["TEXTS", "-o", "OUT", "--workers", "2"], r"--workers: only a corpus in Parquet"),
-        (["CORPUS", "-o", "out.npy"], r"-o out\.npy: a corpus goes into a folder of shards"),
+        (["FOLDER", "-o", "out.npy"], r"-o out\.npy: a corpus goes into a folder of shards"),
+        (["CORPUS", "-o", "o.npy", "--id", "n"], r"--id: only a corpus in Parquet takes it, and"),
         (
             ["CORPUS", "-o", "FILE", "--column", "text"],
             r"shards go to a folder of their own; name another",
@@ -314,7 +315,7 @@ def test_a_worker_of_ray_opens_the_model_once_and_tells_of_faults_in_one_line(
         (["CORPUS", "-o", "OUT", "--force"], r"--force: shards are not replaced"),
         (["CORPUS", "-o", "TEXTS/x", "--column", "text"], r"cannot be written \(Not a directory\)"),
         (["CORPUS", "-o", "OUT", "--ray", "auto"], r"--ray auto: say with how many workers"),
-        (["CORPUS", "-o", "OUT"], r"one column must hold texts, and 'text' and 'id' do; name it"),
+        (["OTHER", "-o", "OUT"], r"one column must hold texts, and 'a' and 'b' do; name it"),
         (["CORPUS", "-o", "OUT", "--column", "n"], r"--column n: .* no such column of texts; it"),
         (["CORPUS", "-o", "OUT", "--column", "text", "--id", "x"], r"--id x: .* no such column; "),
         (["EMPTY", "-o", "OUT"], r"empty\.parquet: there are no rows in it; give a corpus"),
@@ -330,12 +331,13 @@ def test_what_is_wrong_is_one_line(
 ) -> None:  # fmt: skip
     monkeypatch.setitem(sys.modules, "ray", None)
     places = {"TEXTS": "texts.txt", "FILE": "texts.txt", "CORPUS": "corpus.parquet",
-              "OUT": "shards", "EMPTY": "empty.parquet", "NONE": "none",
-              "NOT": "not.parquet"}  # fmt: skip
+              "OUT": "shards", "EMPTY": "empty.parquet", "NONE": "none", "FOLDER": ".",
+              "OTHER": "other.parquet", "NOT": "not.parquet"}  # fmt: skip
     (tmp_path / "texts.txt").write_text("a cat\n")
     (tmp_path / "none").mkdir()
     (tmp_path / "not.parquet").write_bytes(b"no Parquet at all")
     pq.write_table(pa.table({"text": pa.array([], pa.string())}), tmp_path / "empty.parquet")
+    pq.write_table(pa.table({"a": ["x"], "b": ["y"]}), tmp_path / "other.parquet")
     given = [re.sub("^[A-Z]+", lambda one: str(tmp_path / places[one[0]]), word)
              for word in arguments]  # fmt: skip
     said = run(capsys, tiny, *given)
