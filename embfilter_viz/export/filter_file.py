@@ -20,6 +20,7 @@ from embfilter_viz.spectral.affine import AffineMap
 from embfilter_viz.spectral.filters import Filter, projected
 from embfilter_viz.spectral.windows import Window
 from embfilter_viz.system.outputs import written_output
+from embfilter_viz.system.panics import panics_raised
 
 __all__ = [
     "FILTER_IN_FOLDER",
@@ -246,7 +247,7 @@ def _of_map(
             f"{path}: only a window has a full form, and this is {metadata.get('method')}; leave "
             "full out"
         )
-    if "removes" not in metadata or matrix.ndim != 2 or offset.shape != matrix.shape[1:]:
+    if matrix.ndim != 2 or offset.shape != matrix.shape[1:]:
         raise InputError(_damaged(path))
     return SavedMap(AffineMap(matrix, offset), metadata)
 
@@ -265,27 +266,42 @@ def _packed(version: str, tensors: tuple[np.ndarray, ...], about: Provenance) ->
 
 def _unpacked(path: Path) -> tuple[list[np.ndarray], dict[str, str]]:
     """Tensors and metadata of a file of ours, its checksum verified."""
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
+
+    from embfilter_viz.models.formats.schemas import FilterSaid, MapSaid, held_to
 
     try:
-        with safe_open(path, framework="numpy") as file:
+        with panics_raised(), safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise InputError(f"{path}: a safetensors file, but no filter of ours; {_AGAIN}")
-            names = _TENSORS.get(metadata.get("format_version", ""))
-            if names is None:
-                raise InputError(
-                    f"{path}: written by {metadata.get('library', 'a newer release')} in a newer "
-                    "format; upgrade embfilter-viz"
-                )
+            names = _names_of(path, metadata)
             tensors = [file.get_tensor(name) for name in names]
-    except SafetensorError as error:
-        raise InputError(f"{path}: damaged, or no safetensors file ({error}); {_AGAIN}") from error
-    if metadata.get("sha256") != _digest(tensors, metadata) or "head_hash" not in metadata:
+    except InputError:
+        raise
+    except Exception as error:  # SafetensorError, and what NumPy says of a dtype it lacks
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: damaged, or no safetensors file ({reason}); {_AGAIN}") from error
+    if metadata.get("sha256") != _digest(tensors, metadata):
         raise InputError(_damaged(path))
+    schema = FilterSaid if metadata["format_version"] == WINDOW_VERSION else MapSaid
+    held_to(schema, metadata, f"{path}: its metadata", _AGAIN)
+    if not all(tensor.dtype.kind == "f" and np.isfinite(tensor).all() for tensor in tensors):
+        raise InputError(f"{path}: it holds what is no finite number; {_AGAIN}")
     for tensor in tensors:
         tensor.setflags(write=False)
     return tensors, metadata
+
+
+def _names_of(path: Path, metadata: dict[str, str]) -> tuple[str, ...]:
+    """The tensors that a filter file of its format holds."""
+    if metadata.get("format") != FORMAT:
+        raise InputError(f"{path}: a safetensors file, but no filter of ours; {_AGAIN}")
+    names = _TENSORS.get(metadata.get("format_version", ""))
+    if names is None:
+        raise InputError(
+            f"{path}: written by {metadata.get('library', 'a newer release')[:60]} in a newer "
+            "format; upgrade embfilter-viz"
+        )
+    return names
 
 
 def _digest(tensors: Sequence[np.ndarray], metadata: dict[str, Any]) -> str:

@@ -19,6 +19,10 @@ __all__ = ["BANDS", "PAPER_TAUS", "Band", "Window", "band", "kept_by_tau"]
 
 PAPER_TAUS = (2, 4, 8)
 """τ of the windows that the paper's tables are about."""
+_LONGEST_END = 40
+"""Characters of an end of a window."""
+_LONGEST_TAU = 400
+"""Characters; Python makes no integer of some thousand digits."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ class Window:
                 raise InputError(_unreadable(text, d))
             return cls.of_tau(value.strip(), d)
         ends = [end.strip() for end in text.split(":")]
-        if len(ends) != 2:
+        if len(ends) != 2 or max(map(len, ends)) > _LONGEST_END:
             raise InputError(_unreadable(text, d))
         try:
             left, right = int(ends[0] or "0"), int(ends[1] or str(d))
@@ -168,16 +172,17 @@ def kept_by_tau(tau: float | str | Fraction, d: int) -> int:
     >>> kept_by_tau("1.6", 8), kept_by_tau(3, 8)
     (5, 2)
     """
+    shown = str(tau)[:40] + ("…" if len(str(tau)) > 40 else "")
     try:
-        size = float(tau)
+        size = float(tau) if len(str(tau)) <= _LONGEST_TAU else math.nan
     except (TypeError, ValueError, OverflowError):
         size = math.nan
     # Looked at as a float first: Fraction("1e999999999") would fill the memory.
     if not 1 <= size <= max(d, 1) * (1 + 1e-9):
-        raise InputError(f"tau must be a number from 1 to {d}, the model's width; got {tau}")
+        raise InputError(f"tau must be a number from 1 to {d}, the model's width; got {shown}")
     exact = tau if isinstance(tau, Fraction) else Fraction(str(tau))
     if not 1 <= exact <= d:
-        raise InputError(f"tau must be a number from 1 to {d}, the model's width; got {tau}")
+        raise InputError(f"tau must be a number from 1 to {d}, the model's width; got {shown}")
     return math.floor(d / exact)
 
 

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["CACHE_VARIABLE", "cache_folder"]
+from embfilter_viz.errors import InputError
+
+__all__ = ["CACHE_VARIABLE", "cache_folder", "home_expanded"]
 
 CACHE_VARIABLE = "EMBFILTER_VIZ_CACHE"
 
@@ -15,6 +17,9 @@ def cache_folder() -> Path:
 
     ``EMBFILTER_VIZ_CACHE`` overrides the platform's own place.
 
+    Raises:
+        InputError: the variable names a file, or the home of a user who is not there.
+
     >>> import tempfile
     >>> from unittest.mock import patch
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -23,9 +28,37 @@ def cache_folder() -> Path:
     True
     """
     override = os.environ.get(CACHE_VARIABLE)
-    folder = Path(override).expanduser() if override else _platform_folder()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = home_expanded(override, CACHE_VARIABLE) if override else _platform_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError, ValueError) as error:
+        raise InputError(
+            f"{CACHE_VARIABLE}={str(folder)[:200]!r}: no folder can be made there, for a file is "
+            f"in the way; set it to a folder"
+        ) from error
     return folder
+
+
+def home_expanded(said: str, variable: str) -> Path:
+    """A path from an environment variable, with ``~`` written out.
+
+    Args:
+        said: the variable's value.
+        variable: its name, for the message.
+
+    Raises:
+        InputError: ``~nobody`` of a user who is not there, or a name no path can have.
+
+    >>> home_expanded("~no-such-user/cache", "EMBFILTER_VIZ_CACHE")
+    Traceback (most recent call last):
+    embfilter_viz.errors.InputError: EMBFILTER_VIZ_CACHE='~no-such-user/cache': there is no such ...
+    """
+    try:
+        return Path(said).expanduser()
+    except (RuntimeError, ValueError) as error:
+        raise InputError(
+            f"{variable}={said[:200]!r}: there is no such user's home; write the folder out"
+        ) from error
 
 
 def _platform_folder() -> Path:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from embfilter_viz.model import open_model
-from embfilter_viz.models.formats import gguf_header, safetensors_header
+from embfilter_viz.models.formats import gguf_header, safetensors_header, schemas
 from embfilter_viz.models.head import vocabulary
 from embfilter_viz.models.sources import gguf_conversion, gguf_outline
 
@@ -31,14 +31,14 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> Counter[tuple[str, str]]:
     for module in (gguf_header, gguf_outline, gguf_conversion):
         if hasattr(module, "read_header"):
             counted(module, "read_header", "GGUF header")
-    real = Path.read_text
+    real = schemas.read_json
 
-    def read_text(self: Path, *how: Any, **named: Any) -> str:
-        if self.name == "config.json":
-            counts["configuration", str(self)] += 1
-        return real(self, *how, **named)
+    def read_json(path: Path, *how: Any, **named: Any) -> Any:
+        if path.name == "config.json":
+            counts["configuration", str(path)] += 1
+        return real(path, *how, **named)
 
-    monkeypatch.setattr(Path, "read_text", read_text)
+    monkeypatch.setattr(schemas, "read_json", read_json)
     return counts
 
 

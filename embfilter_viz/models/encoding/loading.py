@@ -28,6 +28,7 @@ from embfilter_viz.models.transformers_internals import (
     configuration_of,
     language_model_classes,
 )
+from embfilter_viz.system.panics import panics_raised
 
 __all__ = ["Loaded", "check_runs_here", "load", "quiet_transformers", "warm_up"]
 
@@ -107,12 +108,12 @@ def _from_transformers(
     transformers: Any, outline: Outline, dtype: Any
 ) -> tuple[Any, dict[str, Any]]:
     """The model and transformers' loading report."""
-    refusals = (ValueError, KeyError, OSError, RuntimeError, ImportError, TypeError, AttributeError)
     try:
         auto, more = _class_of(transformers, outline)
         more |= settings_for_loading(outline.config)
         try:
-            return _pretrained(auto, outline.folder, dtype, **more)
+            with panics_raised():
+                return _pretrained(auto, outline.folder, dtype, **more)
         except ImportError:  # of what its eyes need, and its language model does not
             text = configuration_of(outline.folder).get_text_config(decoder=True)
             if text.model_type not in language_model_classes()[0]:
@@ -120,7 +121,7 @@ def _from_transformers(
             auto = transformers.AutoModelForCausalLM
             more |= {"config": text, "key_mapping": _OF_TEXT}
             return _pretrained(auto, outline.folder, dtype, **more)
-    except refusals as error:
+    except Exception as error:  # each class of models has refusals of its own kinds
         raise InputError(
             f"{outline.name}: transformers {transformers.__version__} cannot load it "
             f"({_first_sentence(error)}); check that the folder is complete and its architecture "

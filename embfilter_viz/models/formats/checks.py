@@ -5,13 +5,13 @@ the Python files of a checkpoint can do anything to the machine of whoever loads
 neither is ever touched. Each refusal is one line that says the reason and the way out.
 """
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from embfilter_viz.errors import InputError
 from embfilter_viz.models.families import HEAD_KEYS, check_causal, is_listed, text_config
+from embfilter_viz.models.formats.agreement import check_agreement
 from embfilter_viz.models.formats.safetensors_header import TensorEntry, read_tables, weight_files
 from embfilter_viz.models.transformers_internals import (
     configuration_of,
@@ -65,12 +65,15 @@ def check_folder(folder: Path, name: str) -> tuple[dict[str, Any], list[TensorEn
     Traceback (most recent call last):
     embfilter_viz.errors.InputError: old: pickled weights are never opened, because a pickle ...
     """
-    config = model_config(folder, name)
+    config = read_config(folder, name)
+    check_causal(config, name)
     check_one_model(folder, config, name)
     files = weight_files(folder, name)
     if not files:
         raise no_safetensors([path.name for path in folder.iterdir()], name)
     tables = read_tables(files, name)
+    check_agreement(config, tables, name)  # before transformers makes anything of the one
+    config = _filled_in(config, folder, name)
     check_tokenizer(folder, name)
     return config, tables
 
@@ -92,24 +95,15 @@ def read_config(folder: Path, name: str) -> dict[str, Any]:
     """The parsed ``config.json``.
 
     Raises:
-        InputError: there is none, it is not a JSON object, or the folder is something else than
-            a checkpoint and we know what.
+        InputError: there is none, it is not a JSON object, a setting that is read is no number or
+            beyond all bounds, or the folder is something else than a checkpoint and we know what.
     """
     path = folder / "config.json"
     if not path.is_file():
         raise InputError(f"{name}: {_instead_of_checkpoint(folder)}")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise InputError(
-            f"{name}: config.json is not valid JSON ({error}); download the file again"
-        ) from error
-    if not isinstance(config, dict):
-        raise InputError(
-            f"{name}: config.json must hold a JSON object, not {type(config).__name__}; download "
-            f"the file again"
-        )
-    return config
+    from embfilter_viz.models.formats.schemas import Config, read_json
+
+    return read_json(path, Config, name)
 
 
 def _instead_of_checkpoint(folder: Path) -> str:
@@ -195,6 +189,11 @@ def model_config(folder: Path, name: str) -> dict[str, Any]:
     """
     config = read_config(folder, name)
     check_causal(config, name)
+    return _filled_in(config, folder, name)
+
+
+def _filled_in(config: dict[str, Any], folder: Path, name: str) -> dict[str, Any]:
+    """The configuration with what transformers takes where it is silent."""
     if not is_listed(config["model_type"]):  # else transformers, which takes seconds to import,
         config = _as_transformers_reads(config, folder, name)  # would be asked what the table says
         check_causal(config, name)

@@ -6,6 +6,7 @@ milliseconds, since the long string tables of the tokenizer are stepped over unt
 for.
 """
 
+import math
 import mmap
 import struct
 from collections import Counter
@@ -24,6 +25,12 @@ _NUMBERS[12] = "d"
 _STRING, _ARRAY = 8, 9
 _BEFORE_A_LIST = 12
 """Bytes before the first element of a list: what its elements are, and how many."""
+_LEAST_STRING, _LEAST_KEY, _LEAST_LINE = 8, 8 + 4 + 1, 8 + 4 + 8 + 4 + 8
+"""Bytes that one of them takes at least."""
+_LONGEST_LIST = 1 << 23
+"""Of tokens, scores and merges; the longest known are of a few hundred thousand."""
+_MOST_AXES = 4
+"""Of a tensor; ggml's own limit."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +142,7 @@ def read_header(path: Path, name: str) -> GgufHeader:
         try:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
                 return _Reader(view, path.resolve(), name).header()
-        except (struct.error, IndexError, OverflowError, MemoryError) as error:
+        except (struct.error, IndexError) as error:
             raise _truncated(name, size) from error
 
 
@@ -147,6 +154,8 @@ def _truncated(name: str, size: int, needed: int | None = None) -> InputError:
 
 
 class _Reader:
+    """Reads from the beginning on, and holds every count against the bytes that are left."""
+
     def __init__(self, view: mmap.mmap, file: Path, name: str) -> None:
         self.view, self.file, self.name, self.at = view, file, name, 4
 
@@ -155,11 +164,23 @@ class _Reader:
         self.at += struct.calcsize("<" + code)
         return value
 
+    def count(self, least_bytes: int) -> int:
+        """A count of things that take so many bytes each at least."""
+        count = self.number("Q")
+        if count * least_bytes > len(self.view) - self.at:
+            raise IndexError(count)
+        return count
+
+    def list_length(self, least_bytes: int) -> int:
+        """The same of a list, which is gone through one by one."""
+        count = self.count(least_bytes)
+        if count > _LONGEST_LIST:
+            raise self.damaged(f"a list of {count:,}")
+        return count
+
     def string(self) -> str:
-        length = self.number("Q")
+        length = self.count(1)
         start, self.at = self.at, self.at + length
-        if self.at > len(self.view):
-            raise IndexError(self.at)
         return self.view[start : self.at].decode("utf-8", errors="replace")
 
     def value(self, kind: int) -> Any:
@@ -167,23 +188,26 @@ class _Reader:
             return self.string()
         if kind != _ARRAY:
             return self.number(self.code(kind))
-        kind, count = self.number("I"), self.number("Q")
+        kind = self.number("I")
         if kind != _STRING:
-            code = f"<{count}{self.code(kind)}"
+            code = self.code(kind)
+            code = f"<{self.list_length(struct.calcsize('<' + code))}{code}"
             values = struct.unpack_from(code, self.view, self.at)
             self.at += struct.calcsize(code)
             return list(values)
+        count = self.list_length(_LEAST_STRING)
         for _ in range(count):
-            length = self.number("Q")
+            length = self.count(1)
             self.at += length
         return count
 
     def code(self, kind: int) -> str:
         if kind not in _NUMBERS:
-            raise InputError(
-                f"{self.name}: the GGUF metadata is damaged (value type {kind}); download it again"
-            )
+            raise self.damaged(f"value type {kind}")
         return _NUMBERS[kind]
+
+    def damaged(self, why: str) -> InputError:
+        return InputError(f"{self.name}: the GGUF header is damaged ({why}); download it again")
 
     def header(self) -> GgufHeader:
         version = self.number("I")
@@ -192,26 +216,45 @@ class _Reader:
                 f"{self.name}: GGUF version {version} is not supported, only 2 and 3; "
                 f"convert the model again with a current llama.cpp"
             )
-        n_tensors, n_keys = self.number("Q"), self.number("Q")
+        n_tensors, n_keys = self.count(_LEAST_LINE), self.count(_LEAST_KEY)
         metadata: dict[str, Any] = {}
         lists = {}
         for _ in range(n_keys):
             key, kind = self.string(), self.number("I")
+            if key in metadata:
+                raise self.damaged(f"{shown(key)} stands in it twice")
             if kind == _ARRAY and self.view[self.at : self.at + 4] == _STRING.to_bytes(4, "little"):
                 lists[key] = self.at + _BEFORE_A_LIST
             metadata[key] = self.value(kind)
-        table = []
-        for _ in range(n_tensors):
-            name = self.string()
-            dims = [self.number("Q") for _ in range(self.number("I"))]
-            table.append((name, tuple(reversed(dims)), self.number("I"), self.number("Q")))
-        alignment = int(metadata.get("general.alignment", 32)) or 1
+        self.check_metadata(metadata)
+        table = [self.line() for _ in range(n_tensors)]
+        if len({name for name, *_ in table}) != len(table):
+            raise self.damaged("two tensors of one name")
+        alignment = metadata.get("general.alignment", 32)
         start = -(-self.at // alignment) * alignment
         tensors = tuple(self.tensor(*line, start) for line in table)
         needed = max((t.offset + t.n_bytes for t in tensors), default=0)
         if needed > len(self.view):
             raise _truncated(self.name, len(self.view), needed)
         return GgufHeader(metadata, tensors, (self.file,), (start,), lists)
+
+    def check_metadata(self, metadata: Mapping[str, Any]) -> None:
+        from embfilter_viz.models.formats.schemas import GgufSaid, held_to
+
+        held_to(GgufSaid, metadata, f"{self.name}: the GGUF header is damaged", "download it again")
+        prefix = f"{metadata.get('general.architecture', '')}."
+        for key, value in metadata.items():
+            numbers = value if isinstance(value, list) else [value]
+            if key.startswith(prefix) and not all(map(_is_plain, numbers)):
+                raise self.damaged(f"{shown(key)} holds what is no finite number")
+
+    def line(self) -> tuple[str, tuple[int, ...], int, int]:
+        """One line of the tensor table: name, shape, type and offset."""
+        name, n_axes = self.string(), self.number("I")
+        if not 1 <= n_axes <= _MOST_AXES:
+            raise self.damaged(f"tensor {shown(name)} has {n_axes} axes")
+        axes = tuple(reversed([self.number("Q") for _ in range(n_axes)]))
+        return name, axes, self.number("I"), self.number("Q")
 
     def tensor(
         self, name: str, shape: tuple[int, ...], kind: int, offset: int, start: int
@@ -222,9 +265,23 @@ class _Reader:
             quantisation = GGMLQuantizationType(kind)
         except ValueError:
             raise InputError(
-                f"{self.name}: tensor {name} has the unknown ggml type {kind}; "
+                f"{self.name}: tensor {shown(name)} has the unknown ggml type {kind}; "
                 f"use a common quantisation such as Q8_0 or Q4_K_M"
             ) from None
         block, block_bytes = GGML_QUANT_SIZES[quantisation]
+        if min(shape) < 1 or shape[-1] % block:
+            raise self.damaged(
+                f"tensor {shown(name)} has rows of {shape[-1]:,} numbers, which "
+                f"{quantisation.name} does not have"
+            )
         n_bytes = prod(shape) // block * block_bytes
         return GgufTensor(name, shape, quantisation.name, start + offset, n_bytes, self.file)
+
+
+def shown(name: str) -> str:
+    """A name out of a file as a message shows it: short, and in one line."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name[:60])
+
+
+def _is_plain(value: Any) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)

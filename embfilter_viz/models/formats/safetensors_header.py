@@ -4,19 +4,36 @@ The format: https://huggingface.co/docs/safetensors. The first eight bytes give 
 JSON table; the numbers follow. Reading the tables of a whole checkpoint takes milliseconds.
 """
 
-import json
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
 from embfilter_viz.errors import InputError
 
-__all__ = ["TensorEntry", "parse_table", "read_tables", "table_length", "weight_files"]
+__all__ = [
+    "TensorEntry",
+    "parse_table",
+    "read_index",
+    "read_tables",
+    "table_length",
+    "weight_files",
+]
 
 _INDEX = "model.safetensors.index.json"
 _SINGLE = "model.safetensors"
 _LONGEST_TABLE = 100_000_000
 """Bytes; the format's own limit."""
+_BITS = {
+    **dict.fromkeys(("F64", "I64", "U64", "C64"), 64),
+    **dict.fromkeys(("F32", "I32", "U32"), 32),
+    **dict.fromkeys(("F16", "BF16", "I16", "U16"), 16),
+    **dict.fromkeys(("BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3", "F8_E8M0"), 8),
+    **dict.fromkeys(("F8_E4M3FNUZ", "F8_E5M2FNUZ"), 8),
+    **dict.fromkeys(("F6_E2M3", "F6_E3M2"), 6),
+    "F4": 4,
+}
+"""Of one number, by dtype."""
+_AGAIN = "download it again"
 
 
 @dataclass(frozen=True)
@@ -57,17 +74,25 @@ def weight_files(folder: Path, name: str) -> list[Path]:
         return [single]
     if not index.is_file():
         return []
-    try:
-        shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{name}: {_INDEX} is not valid JSON; download the file again") from error
+    shards = sorted(set(read_index(index, name).values()))
     for shard in shards:
-        if not (folder / shard).is_file() or Path(shard).name != shard:
+        if not (folder / shard).is_file():
             raise InputError(
                 f"{name}: the shard {shard} named in {_INDEX} is missing; download the checkpoint "
                 f"again, all {len(shards)} shards"
             )
     return [folder / shard for shard in shards]
+
+
+def read_index(path: Path, name: str) -> dict[str, str]:
+    """The names of tensors and of the files that hold them, by the index of a checkpoint.
+
+    Raises:
+        InputError: it is no such index, or names what is no file beside it.
+    """
+    from embfilter_viz.models.formats.schemas import Index, read_json
+
+    return read_json(path, Index, name)["weight_map"]
 
 
 def read_tables(files: list[Path], name: str) -> list[TensorEntry]:
@@ -133,24 +158,43 @@ def parse_table(data: bytes, path: Path, size: int, name: str) -> list[TensorEnt
     Raises:
         InputError: it cannot be read, or asks for more than the file holds.
     """
+    from embfilter_viz.models.formats.schemas import TensorLine, held_to, json_of
+
+    what = f"{name}: the table of {path.name}"
+    table = json_of(data, dict, what, _AGAIN)
+    table.pop("__metadata__", None)
+    held_to(dict[str, TensorLine], table, what, _AGAIN)
     begins = 8 + len(data)
-    try:
-        table = json.loads(data)
-        table.pop("__metadata__", None)
-        entries = [
-            TensorEntry(key, one["dtype"], tuple(one["shape"]), path, begins + begin, end - begin)
-            for key, one in table.items()
-            for begin, end in [one["data_offsets"]]
-        ]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{name}: the table of {path.name} cannot be read, so it is damaged or no safetensors "
-            f"file; download it again"
-        ) from error
-    needed = max((e.start + e.n_bytes for e in entries), default=0)
+    entries = []
+    for key, line in table.items():
+        begin, end = line["data_offsets"]
+        entry = TensorEntry(
+            key, line["dtype"], tuple(line["shape"]), path, begins + begin, end - begin
+        )
+        if (fault := _fault_of(entry)) is not None:
+            raise InputError(f"{what}: {key[:60]} {fault}; {_AGAIN}")
+        entries.append(entry)
+    needed = max((e.start + e.n_bytes for e in entries), default=begins)
     if needed > size:
         raise InputError(
             f"{name}: {path.name} is truncated: its table asks for {needed:,} bytes and it has "
-            f"{size:,}; download it again"
+            f"{size:,}; {_AGAIN}"
+        )
+    if needed < size or sum(e.n_bytes for e in entries) != size - begins:
+        raise InputError(
+            f"{name}: {path.name} has bytes that belong to no tensor of its table, or to two; "
+            f"{_AGAIN}"
         )
     return entries
+
+
+def _fault_of(entry: TensorEntry) -> str | None:
+    """Say what is wrong with one line of a table; None where its numbers agree."""
+    if entry.n_bytes < 0:
+        return "ends before it begins"
+    bits = _BITS.get(entry.dtype)
+    wanted = entry.n_elements * (bits or 1)  # of a form not known here, one bit a number at least
+    if wanted > 8 * entry.n_bytes or (bits and -(-wanted // 8) != entry.n_bytes):
+        # The shape as Python has it may be longer than a line.
+        return f"is of {entry.dtype} and a shape that does not give its {entry.n_bytes:,} bytes"
+    return None

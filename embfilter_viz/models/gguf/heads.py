@@ -142,11 +142,18 @@ def check_is_decoder(header: GgufHeader, name: str) -> None:
             f"{name}: a GGUF of the type {kind}, which is no language model by itself; give the "
             f"GGUF of the model it belongs to"
         )
-    if not any(tensor.name == "token_embd.weight" for tensor in header.tensors):
+    shapes = {tensor.name: tensor.shape for tensor in header.tensors}
+    if "token_embd.weight" not in shapes:
         raise InputError(
             f"{name}: the GGUF holds no token_embd.weight, so there is no head to look through; "
             f"give the whole language model"
         )
+    for matrix in ("token_embd.weight", "output.weight"):
+        if len(shapes.get(matrix, (0, 0))) != 2:
+            raise InputError(
+                f"{name}: the GGUF's {matrix} is no matrix (its shape is {shapes[matrix]}); "
+                f"download it again"
+            )
 
 
 def _is_encoder(architecture: str) -> bool:
@@ -167,6 +174,8 @@ def head_config(header: GgufHeader, name: str) -> dict[str, Any]:
     Raises:
         InputError: the file says something of its head that is not known here.
     """
+    from embfilter_viz.models.formats.schemas import Config, held_to
+
     said, prefix = header.metadata, f"{header.architecture}."
     shapes = {tensor.name: tensor.shape for tensor in header.tensors}
     _check_all_is_known(header, name)
@@ -192,6 +201,7 @@ def head_config(header: GgufHeader, name: str) -> dict[str, Any]:
         found[_SCALE] = scale
     elif model_type in ("cohere", "cohere2"):
         found[_SCALE] = 1.0  # not the default of the family: the file has none
+    held_to(Config, found, f"{name}: the GGUF header is damaged", "download it again")
     return found
 
 

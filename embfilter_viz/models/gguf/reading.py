@@ -9,6 +9,9 @@ from embfilter_viz.models.gguf.tokenizer import why_texts_are_not_split
 
 __all__ = ["plan_for", "plan_to_encode"]
 
+_LARGEST = (1 << 31) - 1
+"""Of a setting that is a whole number."""
+
 
 def plan_for(header: GgufHeader) -> Plan:
     """The configuration of a model and what each of its parameters is made of.
@@ -19,6 +22,7 @@ def plan_for(header: GgufHeader) -> Plan:
         NotRead: an architecture whose layers are not read here, or a setting or a tensor of the
             file that nobody reads.
     """
+    _check_counts(header)
     account = Account(header)
     lay_out = ARCHITECTURES.get(header.architecture)
     if lay_out is None:
@@ -26,10 +30,21 @@ def plan_for(header: GgufHeader) -> Plan:
     try:
         plan = plan_of(account, lay_out(account))
         account.close()
-    except (TypeError, ValueError, KeyError, IndexError, ArithmeticError) as error:
+    except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
         raise NotRead("its settings contradict each other or are damaged") from error
     plan.config["architectures"] = [class_of(plan.config["model_type"])]
     return plan
+
+
+def _check_counts(header: GgufHeader) -> None:
+    """Refuse counts that the file's own tensors cannot answer, before anything is made of them."""
+    prefix = f"{header.architecture}."
+    layers = header.metadata.get(f"{prefix}block_count", 0)
+    if not isinstance(layers, int) or layers > len(header.tensors):
+        raise NotRead(f"{prefix}block_count is {layers}, and it has {len(header.tensors)} tensors")
+    for key, value in header.metadata.items():
+        if key.startswith(prefix) and isinstance(value, int) and abs(value) > _LARGEST:
+            raise NotRead(f"{key} is {value}, beyond any model's")
 
 
 def plan_to_encode(header: GgufHeader) -> Plan:

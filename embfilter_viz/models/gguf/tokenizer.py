@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from embfilter_viz.models.formats.gguf_header import GgufHeader
 from embfilter_viz.models.gguf.account import NotRead
 from embfilter_viz.models.gguf.splitting import SPLITTINGS, Splitting
+from embfilter_viz.system.panics import panics_raised
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -33,6 +34,8 @@ REFUSAL = "texts_are_refused"
 _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED = 1, 2, 3, 4
 _SPACE = "\u2581"
 """How sentencepiece writes a space."""
+_LONGEST_PIECE = 256
+"""Characters of a token that is put together from others; sentencepiece's own limit is 16."""
 _GEMMAS = ("gemma", "gemma2", "gemma3", "gemma3n")
 _READ = (
     *("model", "pre", "tokens", "token_type", "scores", "merges", "add_bos_token"),
@@ -69,6 +72,37 @@ def tokenizer_files(header: GgufHeader) -> TokenizerFiles:
     Raises:
         NotRead: a kind of vocabulary that is not known here, or a damaged one.
     """
+    try:
+        with panics_raised():
+            made, special, adds = _made(header)
+            text = made.to_str()
+    except NotRead:
+        raise
+    except Exception as error:  # tokenizers raises bare Exception
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise NotRead(f"its tokenizer is damaged ({reason})") from error
+    refused = why_texts_are_not_split(header)
+    return TokenizerFiles(
+        text,
+        {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "add_bos_token": adds["bos"],
+            "add_eos_token": adds["eos"],
+            "bos_token": special["bos"],
+            "eos_token": special["eos"],
+            "unk_token": special["unknown"],
+            "pad_token": special["padding"],
+            "clean_up_tokenization_spaces": False,
+            **({REFUSAL: refused} if refused else {}),
+            **_chat_template(header),
+        },
+    )
+
+
+def _made(
+    header: GgufHeader,
+) -> tuple["Tokenizer", dict[str, str | None], dict[str, bool]]:
+    """The tokenizer, its special tokens by name, and which of them it adds to a text."""
     kind = _said(header, "model")
     if kind == "gpt2":
         splitting = _splitting(header) or SPLITTINGS["gpt-2"]
@@ -85,22 +119,7 @@ def tokenizer_files(header: GgufHeader) -> TokenizerFiles:
         "eos": bool(_said(header, "add_eos_token", False)) and special["eos"] is not None,
     }
     _frame(made, header, special, adds)
-    refused = why_texts_are_not_split(header)
-    return TokenizerFiles(
-        made.to_str(),
-        {
-            "tokenizer_class": "PreTrainedTokenizerFast",
-            "add_bos_token": adds["bos"],
-            "add_eos_token": adds["eos"],
-            "bos_token": special["bos"],
-            "eos_token": special["eos"],
-            "unk_token": special["unknown"],
-            "pad_token": special["padding"],
-            "clean_up_tokenization_spaces": False,
-            **({REFUSAL: refused} if refused else {}),
-            **_chat_template(header),
-        },
-    )
+    return made, special, adds
 
 
 def why_texts_are_not_split(header: GgufHeader) -> str | None:
@@ -195,6 +214,8 @@ def _sentencepiece(header: GgufHeader, *, prefixed: bool) -> "Tokenizer":
     if not merges:
         if not isinstance(scores, list) or len(scores) != len(tokens):
             raise NotRead("its tokens have no scores to merge them by")
+        if max(map(len, tokens), default=0) > _LONGEST_PIECE:
+            raise NotRead(f"a token of its tokenizer has more than {_LONGEST_PIECE} characters")
         merges = merges_by_score(vocabulary, scores)
     unknown = _token(header, tokens, "unknown")
     tokenizer = Tokenizer(

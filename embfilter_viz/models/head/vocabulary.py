@@ -4,10 +4,10 @@ Only the ``tokenizers`` library is needed (50 ms); transformers is called in for
 checkpoint without a ``tokenizer.json``.
 """
 
-import json
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +16,7 @@ from embfilter_viz.errors import InputError
 from embfilter_viz.models import families
 from embfilter_viz.models.gguf.tokenizer import REFUSAL
 from embfilter_viz.models.outline import Outline
+from embfilter_viz.system.panics import panics_raised
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -31,6 +32,9 @@ _RESERVED = re.compile(
 )
 """Names of tokens kept free for later: <unused12>, [unused3], <|reserved_special_token_5|>."""
 
+_CANNOT_SPLIT = (
+    "the tokenizer of the model cannot split a text ({}); fetch its tokenizer.json again"
+)
 _NO_UNICODE = "a text is not valid Unicode ({}); save the file as UTF-8 and try again"
 
 
@@ -112,8 +116,9 @@ class Vocabulary:
 
     @cached_property
     def _around(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        bare = self.tokenizer.encode("a", add_special_tokens=False).ids
-        full = self.tokenizer.encode("a", add_special_tokens=True).ids
+        with _told_in_one_line():
+            bare = self.tokenizer.encode("a", add_special_tokens=False).ids
+            full = self.tokenizer.encode("a", add_special_tokens=True).ids
         starts = (i for i in range(len(full)) if full[i : i + len(bare)] == bare)
         start = next(starts, 0)
         return tuple(full[:start]), tuple(full[start + len(bare) :])
@@ -128,10 +133,8 @@ class Vocabulary:
 
     def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text, with no special tokens; uses all cores."""
-        try:
+        with _told_in_one_line():
             found = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        except (UnicodeEncodeError, TypeError) as error:
-            raise InputError(_NO_UNICODE.format(error)) from error
         return [encoding.ids for encoding in found]
 
     def encode_with_ends(self, text: str) -> tuple[list[int], list[int]]:
@@ -140,10 +143,8 @@ class Vocabulary:
         Raises:
             InputError: text that is no valid Unicode (a lone surrogate).
         """
-        try:
+        with _told_in_one_line():
             found = self.tokenizer.encode(text, add_special_tokens=False)
-        except (UnicodeEncodeError, TypeError) as error:
-            raise InputError(_NO_UNICODE.format(error)) from error
         return found.ids, [end for _, end in found.offsets]
 
     def text(self, id: int) -> str:
@@ -271,32 +272,55 @@ _BYTE_OF = _byte_alphabet()
 def _open_tokenizer(checkpoint: Outline) -> "Tokenizer":
     from tokenizers import Tokenizer
 
+    from embfilter_viz.models.formats.schemas import TokenizerFile, read_json
+
     folder = checkpoint.tokenizer_folder
     path = folder / "tokenizer.json"
+    if path.is_file():
+        read_json(path, TokenizerFile, checkpoint.name, "fetch it again")
     try:
-        if path.is_file():
-            return Tokenizer.from_file(str(path))
-        slow = import_module("transformers").AutoTokenizer.from_pretrained(  # see backbone.py
-            folder, local_files_only=True, trust_remote_code=False
-        )
-        return slow.backend_tokenizer
+        with panics_raised():
+            if path.is_file():
+                return Tokenizer.from_file(str(path))
+            slow = import_module("transformers").AutoTokenizer.from_pretrained(  # see backbone.py
+                folder, local_files_only=True, trust_remote_code=False
+            )
+            return slow.backend_tokenizer
     except Exception as error:  # tokenizers raises bare Exception; transformers a dozen kinds
-        reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
         raise InputError(
             f"{checkpoint.name}: its tokenizer cannot be read in {folder} "
-            f"({reason[0]}); add the checkpoint's tokenizer.json"
+            f"({_reason(error)}); add the checkpoint's tokenizer.json"
         ) from error
 
 
+def _reason(error: Exception) -> str:
+    """Return what a library says, in one short line."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:200]
+
+
+@contextmanager
+def _told_in_one_line() -> Iterator[None]:
+    """Return what a tokenizer refuses or panics at as an :class:`InputError`.
+
+    A file can be opened whose model lacks what a text needs, such as a token for unknown words.
+    """
+    try:
+        with panics_raised():
+            yield
+    except (UnicodeEncodeError, TypeError) as error:
+        raise InputError(_NO_UNICODE.format(error)) from error
+    except Exception as error:  # tokenizers raises bare Exception
+        raise InputError(_CANNOT_SPLIT.format(_reason(error))) from error
+
+
 def _read_json(checkpoint: Outline, file: str) -> dict[str, Any]:
+    from embfilter_viz.models.formats.schemas import TokenizerSettings, read_json
+
     path = checkpoint.tokenizer_folder / file
     if not path.is_file():
         return {}
-    try:
-        said = json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise InputError(f"{checkpoint.name}: {file} is not valid JSON; fetch it again") from error
-    return said if isinstance(said, dict) else {}
+    return read_json(path, TokenizerSettings, checkpoint.name, "fetch it again")
 
 
 def _special(tokenizer: "Tokenizer", token: Any, fallback: Any) -> int | None:
@@ -306,4 +330,6 @@ def _special(tokenizer: "Tokenizer", token: Any, fallback: Any) -> int | None:
     if found is not None:
         return found
     first = fallback[0] if isinstance(fallback, list) and fallback else fallback
-    return first if isinstance(first, int) and tokenizer.id_to_token(first) is not None else None
+    if not isinstance(first, int) or first < 0:
+        return None
+    return first if tokenizer.id_to_token(first) is not None else None

@@ -1,7 +1,6 @@
 """PEFT adapters: a base model of their choice, changed when it is loaded."""
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,6 +13,7 @@ from embfilter_viz.models.formats.checks import has_tokenizer
 from embfilter_viz.models.formats.fingerprints import files_of_tokenizer
 from embfilter_viz.models.formats.safetensors_header import TensorEntry, read_tables
 from embfilter_viz.models.outline import Adapter, Checkpoint, Outline
+from embfilter_viz.system.regular import is_there
 
 __all__ = ["CONFIG", "WEIGHTS", "base_of", "is_adapter", "on_base", "read_adapter", "with_adapter"]
 
@@ -64,7 +64,7 @@ def read_adapter(folder: Path, name: str, source: str = "adapter") -> Adapter:
             f"again with a current PEFT, or {_MERGE}"
         )
     revision = config.get("revision")
-    if isinstance(revision, str) and revision and "@" not in base and not Path(base).exists():
+    if isinstance(revision, str) and revision and "@" not in base and not is_there(base):
         base = f"{base}@{revision}"
     return Adapter(
         folder,
@@ -77,13 +77,9 @@ def read_adapter(folder: Path, name: str, source: str = "adapter") -> Adapter:
 
 
 def _read_config(folder: Path, name: str) -> dict[str, Any]:
-    try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise InputError(f"{name}: {CONFIG} is not valid JSON; save the adapter again") from error
-    if not isinstance(config, dict):
-        raise InputError(f"{name}: {CONFIG} must hold a JSON object; save the adapter again")
-    return config
+    from embfilter_viz.models.formats.schemas import AdapterConfig, read_json
+
+    return read_json(folder / CONFIG, AdapterConfig, name, "save the adapter again")
 
 
 def on_base(adapter: Adapter, base: Outline, name: str) -> Outline:

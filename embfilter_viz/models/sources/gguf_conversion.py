@@ -292,7 +292,12 @@ def convert(path: str, name: str, folder: str, outline: str, progress: Progress)
         done += sum(tensor.n_bytes for tensor in plan.parameters[parameter].tensors) / 1e6
         return np.ascontiguousarray(plan.parameters[parameter].values(plan.config))
 
-    write_float32(target / "model.safetensors", shapes, values)
+    try:
+        write_float32(target / "model.safetensors", shapes, values)
+    except (ValueError, AssertionError, LookupError, ArithmeticError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise cannot_encode(name, "its tensors are not of the shapes its settings say") from error
     _keep(target)
 
 
@@ -323,7 +328,7 @@ def _parameters(plan: Plan, folder: Path) -> dict[str, tuple[int, ...]]:
         made = transformers.AutoConfig.for_model(plan.config["model_type"], **config)
         with torch.device("meta"):
             model = transformers.AutoModelForCausalLM.from_config(made, dtype=torch.float32)
-    except (ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
+    except Exception as error:  # each class of models has refusals of its own kinds
         reason = " ".join(str(error).split())[:200]
         raise NotRead(f"{release} makes no model of its settings ({reason})") from error
     model.tie_weights()

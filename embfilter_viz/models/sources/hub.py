@@ -23,8 +23,9 @@ from embfilter_viz.models.formats.checks import is_whole, no_safetensors, read_c
 from embfilter_viz.models.sources import adapters
 from embfilter_viz.system.child_process import run_in_child
 from embfilter_viz.system.memory import in_words
-from embfilter_viz.system.paths import cache_folder
+from embfilter_viz.system.paths import cache_folder, home_expanded
 from embfilter_viz.system.progress import Progress, silent
+from embfilter_viz.system.regular import read_regular
 
 __all__ = [
     "Snapshot",
@@ -35,13 +36,20 @@ __all__ = [
     "find_finished",
     "hub_cache",
     "in_child",
+    "is_revision",
     "parse_id",
     "snapshot",
     "snapshot_in",
 ]
 
-_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+?)(@(?P<revision>[\w./-]+))?")
+_PART = r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
+"""Of an id: letters without accents, digits, and marks between them."""
+_ID = re.compile(rf"(?P<repo>{_PART}/{_PART})(@(?P<revision>.*))?", re.DOTALL)
+_REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*")
+_LONGEST_REVISION = 200
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_LONGEST_NOTE = 1_000
+"""Bytes of a file below ``refs``, which holds one commit."""
 _WANTED = (
     *("config.json", "generation_config.json", "model.safetensors", "model-*-of-*.safetensors"),
     *("model.safetensors.index.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json"),
@@ -75,13 +83,30 @@ class Snapshot:
 def parse_id(name: str) -> tuple[str, str | None] | None:
     """Repository and revision of a hub id, None for what is no hub id.
 
+    By the hub's own rule, so that no path is built of anything else: ``--`` would be another
+    repository's folder in the cache, and ``..`` or ``/dev/zero`` a place outside of it.
+
     >>> parse_id("org/name@v1.0"), parse_id("org/name"), parse_id("a/b/c")
     (('org/name', 'v1.0'), ('org/name', None), None)
+    >>> [parse_id(name) for name in ("a--b/c", "a/b@/dev/zero", "a/b@../x", "a/ｂ")]
+    [None, None, None, None]
     """
     found = _ID.fullmatch(name)
-    if found is None or any(part in (".", "..", "~") for part in found["repo"].split("/")):
+    if found is None or any(mark in found["repo"] for mark in ("--", "..")):
         return None
-    return found["repo"], found["revision"]
+    revision = found["revision"]
+    if revision is not None and not is_revision(revision):
+        return None
+    return found["repo"], revision
+
+
+def is_revision(said: str) -> bool:
+    """Tell whether ``said`` can be a branch, a tag or a commit, by git's rules for their names.
+
+    >>> [is_revision(said) for said in ("main", "refs/pr/12", "v1.0", "a..b", "/dev/zero", "x/")]
+    [True, True, True, False, False, False]
+    """
+    return len(said) <= _LONGEST_REVISION and ".." not in said and bool(_REVISION.fullmatch(said))
 
 
 def hub_cache() -> Path:
@@ -94,10 +119,10 @@ def hub_cache() -> Path:
     """
     for variable in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         if said := os.environ.get(variable):
-            return Path(os.path.expandvars(said)).expanduser()
+            return home_expanded(os.path.expandvars(said), variable)
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     home = os.environ.get("HF_HOME") or str(Path(base, "huggingface"))
-    return Path(os.path.expandvars(home)).expanduser() / "hub"
+    return home_expanded(os.path.expandvars(home), "HF_HOME") / "hub"
 
 
 def find_cached(repo: str, revision: str | None = None) -> Snapshot | None:
@@ -126,10 +151,7 @@ def find_finished(repo: str, revision: str | None) -> Snapshot | None:
     """The snapshot in the cache, unless a fetch of it was broken off."""
     home = _home(repo)
     wanted = revision or "main"
-    try:
-        commit = (home / "refs" / wanted).read_text(encoding="utf-8").strip()
-    except OSError:
-        commit = wanted
+    commit = _noted_commit(home / "refs" / wanted) or wanted
     if not _COMMIT.fullmatch(commit) or _unfinished(repo, commit).exists():
         return None
     return Snapshot(repo, commit, home / "snapshots" / commit)
@@ -141,18 +163,26 @@ def snapshot_in(folder: Path) -> Path:
     >>> snapshot_in(Path("models")).as_posix()
     'models'
     """
+    commit = _noted_commit(folder / "refs" / "main")
+    return folder / "snapshots" / commit if commit and _COMMIT.fullmatch(commit) else folder
+
+
+def _noted_commit(file: Path) -> str | None:
+    """Return what a file below ``refs`` says; None where there is none that can be read."""
     try:
-        commit = (folder / "refs" / "main").read_text(encoding="utf-8").strip()
-    except OSError:
-        return folder
-    return folder / "snapshots" / commit if _COMMIT.fullmatch(commit) else folder
+        return read_regular(file, _LONGEST_NOTE).decode("ascii").strip()
+    except (OSError, ValueError):
+        return None
 
 
 def all_cached() -> Iterator[Snapshot]:
     """Every repository in the cache whose main branch is there: whole, or an adapter."""
     for home in sorted(hub_cache().glob("models--*--*")):
-        _, org, model = home.name.split("--", 2)
-        found = find_cached(f"{org}/{model}") or find_adapter(f"{org}/{model}")
+        name = home.name.removeprefix("models--").replace("--", "/", 1)
+        known = parse_id(name)
+        if known is None:  # a folder of another library's making
+            continue
+        found = find_cached(known[0]) or find_adapter(known[0])
         if found is not None:
             yield found
 

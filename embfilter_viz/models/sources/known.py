@@ -2,7 +2,6 @@
 
 import difflib
 from dataclasses import dataclass
-from pathlib import Path
 
 from embfilter_viz.errors import InputError
 from embfilter_viz.models.families import check_causal
@@ -12,6 +11,7 @@ from embfilter_viz.models.sources import adapters, hub
 from embfilter_viz.models.sources.bundled import BUNDLED, DOWNLOAD_BYTES, SOURCE, find_bundled
 from embfilter_viz.models.sources.gguf_conversion import all_converted
 from embfilter_viz.models.sources.ranges import all_hub_heads, find_hub_head
+from embfilter_viz.system.regular import is_there
 
 __all__ = ["KnownModel", "close_names", "known_models"]
 
@@ -72,7 +72,7 @@ def _known_adapter(cached: hub.Snapshot) -> list[KnownModel]:
     except InputError:
         return []
     base = hub.parse_id(adapter.base)
-    here = Path(adapter.base).exists() or (
+    here = is_there(adapter.base) or (
         base is not None and bool(hub.find_cached(*base) or find_hub_head(*base))
     )
     size = sum(file.stat().st_size for file in adapter.files)

@@ -11,6 +11,7 @@ from embfilter_viz.models.outline import Kind
 from embfilter_viz.models.sources import hub
 from embfilter_viz.models.sources.bundled import BUNDLED
 from embfilter_viz.models.sources.known import close_names
+from embfilter_viz.system.regular import kind_of
 
 __all__ = ["FORMS", "gguf_of", "path_of", "repository", "understood", "without_place"]
 
@@ -33,6 +34,8 @@ def understood(name: str) -> tuple[str, Kind]:
     if name.lower() == BUNDLED:
         return BUNDLED, "bundled"
     path = path_of(name)
+    if (kind := kind_of(path)) is not None:
+        raise InputError(f"{name}: {kind}, which is never read as a model; {FORMS}")
     if path.is_dir():
         return name, "folder" if _gguf_in(path, name) is None else "gguf"
     if path.suffix.lower() == ".gguf":
@@ -54,10 +57,12 @@ def path_of(name: str) -> Path:
     Raises:
         InputError: it can be none.
     """
+    if not name or "\0" in name:
+        raise _unknown(name)
     try:
-        path = Path(name).expanduser() if name else Path("\0")
+        path = Path(name).expanduser()
         path.exists()
-    except (ValueError, OSError, RuntimeError):  # a null byte, a name too long, no such user
+    except (ValueError, OSError, RuntimeError):  # a name too long, no such user
         raise _unknown(name) from None
     return path
 
@@ -72,9 +77,12 @@ def without_place(name: str) -> str:
     >>> without_place("engine:http://10.0.0.7:8000#org/name")
     'org/name'
     """
-    if is_engine(name):
-        name = EngineName.of(name).checkpoint
-    path = Path(name).expanduser()
+    try:
+        if is_engine(name):
+            name = EngineName.of(name).checkpoint
+        path = path_of(name)
+    except InputError:
+        return name
     return path.resolve().name if path.is_absolute() or path.exists() else name
 
 
@@ -109,6 +117,11 @@ def repository(name: str) -> tuple[str, str | None]:
 def _unknown(name: str) -> InputError:
     """Say why a name is refused that stands for nothing here."""
     shown = repr(name) if not name.isprintable() or not name else name[:200]
+    repo, at, revision = name.partition("@")
+    if at and hub.parse_id(repo) is not None:
+        return InputError(
+            f"{shown}: {revision[:60]!r} is no revision; give a branch, a tag or a commit of {repo}"
+        )
     if "/" in name or "\\" in name:
         return InputError(f"{shown}: no such folder or file; {FORMS}")
     return InputError(f"{shown}: unknown model; {close_names(name)}{FORMS}")

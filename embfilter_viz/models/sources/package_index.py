@@ -6,6 +6,7 @@ proxy variables.
 """
 
 import os
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,10 +40,17 @@ def index_url() -> str:
     'https://mirror.example/simple'
     """
     url = os.environ.get("PIP_INDEX_URL", "").strip() or "https://pypi.org/simple"
-    if urlsplit(url).scheme not in ("http", "https"):
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+        _ = parts.port  # which is looked at only when asked for
+    except ValueError:
+        usable = False
+    if not usable or not url.isprintable():
+        shown = re.sub(r"//[^/]*@", "//", url)[:200]  # without a password
         raise InputError(
-            f"PIP_INDEX_URL={url}: the index must start with http:// or https://; unset it to use "
-            f"pypi.org"
+            f"PIP_INDEX_URL={shown!r}: no address of an index, which starts with http:// or "
+            f"https:// and names a host; unset it to use pypi.org"
         )
     return url.rstrip("/")
 

@@ -27,6 +27,7 @@ from embfilter_viz.models.formats.checks import (
 from embfilter_viz.models.formats.safetensors_header import (
     TensorEntry,
     parse_table,
+    read_index,
     read_tables,
     table_length,
 )
@@ -37,6 +38,7 @@ from embfilter_viz.system.files import write_atomically
 from embfilter_viz.system.locks import waiting_for
 from embfilter_viz.system.paths import cache_folder
 from embfilter_viz.system.progress import Progress, silent
+from embfilter_viz.system.regular import read_regular
 
 __all__ = [
     "HubHead",
@@ -60,6 +62,10 @@ _CHUNK = 1 << 20
 _TRIES = 5
 _PATIENCE = 10.0
 """Seconds without a byte after which a line counts as broken."""
+_LONGEST_NOTE = 1_000
+"""Bytes of a file below ``refs``, which holds one commit."""
+_LONGEST_TABLES = 200_000_000
+"""Bytes of :data:`_TABLES`."""
 _AT_ONCE = 4
 """Connections for the tables of the shards."""
 
@@ -93,17 +99,17 @@ def find_hub_head(repo: str, revision: str | None = None) -> HubHead | None:
     """
     home = home_of(repo)
     try:
-        commit = _reference(home, revision).read_text(encoding="utf-8").strip()
-    except OSError:
+        commit = read_regular(_reference(home, revision), _LONGEST_NOTE).decode("ascii").strip()
+    except (OSError, ValueError):
         commit = revision or ""
-    return _read(home / commit, commit) if commit else None
+    return _read(home / commit, commit) if commit and hub.is_revision(commit) else None
 
 
 def all_hub_heads() -> Iterator[tuple[str, HubHead]]:
     """Every repository whose main branch's head was fetched, with that head."""
     for home in sorted((cache_folder() / "models" / "hub-heads").glob("*--*")):
         repo = home.name.replace("--", "/", 1)
-        found = find_hub_head(repo)
+        found = find_hub_head(repo) if hub.parse_id(repo) else None
         if found is not None:
             yield repo, found
 
@@ -154,7 +160,7 @@ def _reference(home: Path, revision: str | None) -> Path:
 
 def _read(folder: Path, commit: str) -> HubHead | None:
     try:
-        said = json.loads((folder / _TABLES).read_text(encoding="utf-8"))
+        said = json.loads(read_regular(folder / _TABLES, _LONGEST_TABLES))
         tables = tuple(
             TensorEntry(**{**one, "shape": tuple(one["shape"]), "file": Path(one["file"])})
             for one in said["tables"]
@@ -162,7 +168,7 @@ def _read(folder: Path, commit: str) -> HubHead | None:
         config = Path(said["folder"])
         length = said["lengths"]
         whole = all(Path(file).stat().st_size == size for file, size in length.items())
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     if not whole or not (config / "config.json").is_file() or not has_tokenizer(config):
         return None  # the Hugging Face cache was cleared, or a file damaged
@@ -256,10 +262,7 @@ def index_of(folder: Path, place: Place) -> dict[str, str]:
     path = folder / _INDEX
     if not path.is_file():
         return {}
-    try:
-        found = dict(json.loads(path.read_text(encoding="utf-8"))["weight_map"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{place.name}: {_INDEX} is not valid JSON; tell its owners") from error
+    found = read_index(path, place.name)
     absent = sorted(set(found.values()) - set(place.sizes))
     if absent:
         raise InputError(

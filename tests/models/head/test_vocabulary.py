@@ -123,7 +123,7 @@ def test_truncation_and_padding_of_the_file_are_switched_off(tmp_path):
 def test_no_readable_tokenizer_is_one_clear_line(content, tmp_path):
     checkpoint = write_checkpoint(tmp_path)
     (tmp_path / "tokenizer.json").write_text(content)
-    with pytest.raises(InputError, match=r"tokenizer cannot be read .*tokenizer\.json") as refused:
+    with pytest.raises(InputError, match=r"tokenizer\.json") as refused:
         Vocabulary.of(checkpoint.outline, 384)
     assert "\n" not in str(refused.value)
 
