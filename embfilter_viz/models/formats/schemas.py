@@ -277,6 +277,8 @@ def _first_fault(error: ValidationError) -> str:
     rule = first["msg"].removeprefix("Input ")
     if first["type"] == "string_pattern_mismatch":
         rule = "should have no characters but those that such a name may have"
+    if first["type"] == "missing":
+        rule = "is missing"
     got = "" if first["type"] == "missing" else f", and is {_short(repr(first['input']))}"
     return _one_line(f"{_short(place)} {rule[:120]}{got}")
 

@@ -202,7 +202,8 @@ def _as_float32(raw: np.ndarray, entry: TensorEntry) -> np.ndarray:
     from gguf import GGMLQuantizationType
     from gguf.quants import dequantize
 
-    return dequantize(raw, GGMLQuantizationType[entry.dtype])
+    with np.errstate(all="ignore"):  # codes of NaN and infinity are told where they are looked for
+        return dequantize(raw, GGMLQuantizationType[entry.dtype])
 
 
 def _widened(raw: np.ndarray, code: str) -> np.ndarray:

@@ -49,8 +49,8 @@ def index_url() -> str:
     if not usable or not url.isprintable():
         shown = re.sub(r"//[^/]*@", "//", url)[:200]  # without a password
         raise InputError(
-            f"PIP_INDEX_URL={shown!r}: no address of an index, which starts with http:// or "
-            f"https:// and names a host; unset it to use pypi.org"
+            f"PIP_INDEX_URL={shown!r}: the index must start with http:// or https:// and name "
+            f"a host; unset it to use pypi.org"
         )
     return url.rstrip("/")
 

@@ -271,7 +271,7 @@ def test_missing_shard(tmp_path: Path) -> None:
 def test_damaged_index(tmp_path: Path, index: str) -> None:
     folder = hand_made.write(tmp_path / "m", shards=2)
     (folder / "model.safetensors.index.json").write_text(index)
-    assert "model.safetensors.index.json is not valid" in one_line(folder)
+    assert "model.safetensors.index.json" in one_line(folder)
 
 
 def test_an_index_cannot_point_out_of_the_folder(tmp_path: Path) -> None:
@@ -279,7 +279,7 @@ def test_an_index_cannot_point_out_of_the_folder(tmp_path: Path) -> None:
     folder = hand_made.write(tmp_path / "m", shards=2)
     weight_map = {"w": "../secret/model.safetensors"}
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
-    assert "missing" in one_line(folder)
+    assert "'../secret/model.safetensors'" in one_line(folder)
 
 
 @pytest.mark.parametrize("keep", [0, 5, 8, 50, 400, -1])

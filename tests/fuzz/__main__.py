@@ -1,0 +1,162 @@
+"""Put parsers under mutation and print what came of it.
+
+    python -m tests.fuzz --iterations 100000
+    python -m tests.fuzz --target gguf --iterations 5000 --seed 7
+
+Exits with 1 where a fault was found; the first input of each kind is then kept in
+``tests/fuzz/failed/TARGET``, where the tests read it from then on.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.fuzz.child import MEMORY, input_of, name_of
+from tests.fuzz.targets import ALL, TARGETS
+
+FAILED = Path(__file__).with_name("failed")
+SECONDS = 10.0
+"""In which an input must be answered."""
+_IMPORTS = 120.0
+"""Seconds for the first input, with which libraries are imported."""
+
+
+@dataclass
+class Found:
+    """What came of the inputs of one target."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+    failed: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def faults(self) -> dict[str, int]:
+        return {kind: n for kind, n in self.counts.items() if kind.startswith("fault")}
+
+
+def fuzz(name: str, iterations: int, seed: int = 0) -> Found:
+    """Read that many inputs of a target, in as many processes as end before their time."""
+    found, first = Found(), 0
+    begun = time.monotonic()
+    while first < iterations:
+        first = _in_child(name, first, iterations, seed, found)
+    found.seconds = time.monotonic() - begun
+    return found
+
+
+def _in_child(name: str, first: int, last: int, seed: int, found: Found) -> int:
+    """Read inputs in a child until all are read or it ends; the number of the next one."""
+    with tempfile.TemporaryDirectory() as folder:
+        room = Path(folder)
+        command = [sys.executable, "-m", "tests.fuzz.child", name]
+        command += [*map(str, (first, last, seed)), folder]
+        with (
+            tempfile.TemporaryFile() as log,
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as child,
+        ):
+            lines: list[dict[str, Any]] = []
+            assert child.stdout is not None
+            reader = threading.Thread(
+                target=lambda: lines.extend(json.loads(line) for line in child.stdout or ()),
+                daemon=True,
+            )
+            reader.start()
+            ended = _watched(child, room)
+            reader.join()
+            at = _number(room)
+            log.seek(0)
+            told = log.read().decode(errors="replace")[-2000:]
+    for line in lines:
+        if "fault" in line:
+            found.failed.setdefault(line["fault"], bytes.fromhex(line["input"]))
+    counts = next((line["counts"] for line in lines if "counts" in line), None)
+    if counts is not None:
+        found.counts.update(counts)
+        return last
+    sofar = next((line for line in reversed(lines) if "sofar" in line), None)
+    if sofar is not None:
+        found.counts.update(sofar["sofar"])
+    if at is None:
+        raise RuntimeError(f"{name}: its child did not begin ({ended}):\n{told}")
+    kind = f"fault: {ended}"
+    # Of the inputs since the last report no outcome is known but that they ended.
+    since = at - (sofar["next"] if sofar else first)
+    found.counts.update({kind: 1, "answered or refused": since})
+    found.failed.setdefault(kind, input_of(ALL[name], at, seed))
+    return at + 1
+
+
+def _watched(child: "subprocess.Popen[str]", room: Path) -> str:
+    """Wait for the end of a child; end it where one input takes too long or too much."""
+    import psutil
+
+    process, last, since = psutil.Process(child.pid), None, time.monotonic()
+    while child.poll() is None:
+        time.sleep(0.1)
+        now, at = time.monotonic(), _number(room)
+        if at != last:
+            last, since = at, now
+        if now - since > (SECONDS if last is not None else _IMPORTS):
+            child.kill()
+            return f"more than {SECONDS:.0f} s"
+        try:
+            if process.memory_info().rss > MEMORY + (1 << 29):
+                child.kill()
+                return "more than 2 GB"
+        except psutil.Error:
+            continue
+    return f"the process ended with {child.returncode}"
+
+
+def _number(room: Path) -> int | None:
+    """The number of the input that a child reads."""
+    try:
+        return int((room / "now").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def table_of(all_found: dict[str, Found]) -> str:
+    """The counts as a Markdown table."""
+    lines = [
+        "| target | inputs | answered | refused in one line | faults | a second |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for name, found in all_found.items():
+        n, faults = sum(found.counts.values()), sum(found.faults.values())
+        lines.append(
+            f"| {name} | {n:,} | {found.counts['answered']:,} | {found.counts['refused']:,} "
+            f"| {faults:,} | {n / max(found.seconds, 1e-9):,.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("--iterations", type=int, default=100_000, help="inputs of each target")
+    parser.add_argument("--target", action="append", choices=sorted(TARGETS), help="all by default")
+    parser.add_argument("--seed", type=int, default=0, help="of the inputs")
+    asked = parser.parse_args()
+    found = {}
+    for name in asked.target or TARGETS:
+        found[name] = fuzz(name, asked.iterations, asked.seed)
+        print(f"{name}: {dict(found[name].counts)}", file=sys.stderr, flush=True)
+        for kind, data in found[name].failed.items():
+            kept = FAILED / name / name_of(data)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_bytes(data)
+            print(f"  {kind}: {kept}", file=sys.stderr, flush=True)
+    print(table_of(found))
+    sys.exit(any(one.faults for one in found.values()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,369 @@
+"""What is put under mutation: one target a parser, as far behind it as no model is loaded."""
+
+import json
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from tests.fuzz.gguf_files import gguf_changed, tiny
+from tests.fuzz.mutations import (
+    Mutation,
+    json_changed,
+    safetensors_changed,
+    text_changed,
+)
+
+__all__ = ["ALL", "TARGETS", "Target"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One parser."""
+
+    name: str
+    """As on the command line."""
+    seeds: Callable[[], list[bytes]]
+    """Valid files, small."""
+    change: Mutation
+    """Makes one of them wrong."""
+    file: str
+    """What the file is called."""
+    read: Callable[[Path], object]
+    """Reads the file in a folder where all else is right; to raise ``InputError`` or nothing."""
+    warm: Callable[[], list[bytes]] = list
+    """Further files that make it import what it may need."""
+
+
+# -- the seeds: the smallest files that pass -------------------------------------------------------
+
+WIDTH, ROWS = 4, 11
+
+
+@cache
+def safetensors_seed() -> bytes:
+    from safetensors.numpy import save
+
+    rng = np.random.default_rng(0)
+    shapes = {"model.embed_tokens.weight": (ROWS, WIDTH), "model.norm.weight": (WIDTH,)}
+    shapes["model.layers.0.mlp.up_proj.weight"] = (6, WIDTH)
+    made = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    made["model.layers.0.mlp.down_proj.weight"] = np.ones((WIDTH, 6), dtype=np.float16)
+    return save(made, metadata={"format": "pt"})
+
+
+def config_seeds() -> list[bytes]:
+    plain = {
+        "model_type": "llama",
+        "architectures": ["LlamaForCausalLM"],
+        "hidden_size": WIDTH,
+        "vocab_size": ROWS,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "head_dim": 2,
+        "intermediate_size": 6,
+        "max_position_embeddings": 128,
+        "rope_theta": 10_000.0,
+        "rope_scaling": {
+            **{"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0},
+            **{"high_freq_factor": 4.0, "original_max_position_embeddings": 64},
+        },
+        "tie_word_embeddings": True,
+        "bos_token_id": 1,
+        "eos_token_id": [2, 3],
+    }
+    gemma = plain | {"model_type": "gemma2", "final_logit_softcapping": 30.0}
+    granite = plain | {"model_type": "granite", "logits_scaling": 8.0}
+    eyes = {"model_type": "gemma3", "text_config": plain | {"model_type": "gemma3_text"}}
+    codes = plain | {"quantization_config": {"quant_method": "fp8", "modules_to_not_convert": []}}
+    return [json.dumps(one).encode() for one in (plain, gemma, granite, eyes, codes)]
+
+
+def unlisted_config_seeds() -> list[bytes]:
+    """Configurations that transformers is asked about, which takes it milliseconds."""
+    (first, *_) = config_seeds()
+    asked = ("arcee", "seed_oss", "exaone4", "ernie4_5", "glm4_moe")
+    plain = json.loads(first)
+    return [json.dumps(plain | {"model_type": one}).encode() for one in asked]
+
+
+def index_seed() -> bytes:
+    names = json.loads(safetensors_seed()[8:].split(b"}}")[0] + b"}}")
+    shards = dict.fromkeys((n for n in names if n != "__metadata__"), "model-00001.safetensors")
+    return json.dumps({"metadata": {"total_size": 10}, "weight_map": shards}).encode()
+
+
+def tokenizer_seeds() -> list[bytes]:
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+    letters = {chr(97 + i): i + 3 for i in range(8)}
+    special = {"[UNK]": 0, "<s>": 1, "</s>": 2}
+    bpe = Tokenizer(models.BPE(special | letters | {"ab": 11}, [("a", "b")], unk_token="[UNK]"))
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    bpe.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)]
+    )
+    bpe.add_special_tokens(["<s>", "</s>"])
+    words = Tokenizer(models.WordPiece(special | letters | {"##b": 11}, unk_token="[UNK]"))
+    words.normalizer = normalizers.BertNormalizer()
+    words.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    words.post_processor = processors.BertProcessing(("</s>", 2), ("<s>", 1))
+    pieces = [("<unk>", 0.0), ("<s>", 0.0), ("</s>", 0.0)]
+    pieces += [(f"▁{a}", -2.0) for a in letters] + [(a, -3.0) for a in letters]
+    unigram = Tokenizer(models.Unigram(pieces, unk_id=0, byte_fallback=False))
+    unigram.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    unigram.pre_tokenizer = pre_tokenizers.Metaspace()
+    unigram.decoder = decoders.Metaspace()
+    split = Tokenizer(models.WordLevel(special | letters, unk_token="[UNK]"))
+    split.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(" ", behavior="isolated"), pre_tokenizers.Digits()]
+    )
+    split.enable_truncation(8)
+    split.enable_padding()
+    return [one.to_str().encode() for one in (bpe, words, unigram, split)]
+
+
+def settings_seeds() -> list[bytes]:
+    plain = {"bos_token": "<s>", "eos_token": {"content": "</s>", "lstrip": False}}
+    return [json.dumps(plain | {"model_max_length": 10**30, "add_bos_token": True}).encode()]
+
+
+def adapter_seeds() -> list[bytes]:
+    said = {"peft_type": "LORA", "base_model_name_or_path": "base", "r": 8, "revision": None}
+    return [json.dumps(said).encode()]
+
+
+@cache
+def filter_seeds() -> tuple[bytes, ...]:
+    from embfilter_viz.export.filter_file import _packed
+
+    class About:
+        def __init__(self, **said: str) -> None:
+            self.said = said
+
+        def metadata(self) -> dict[str, str]:
+            same = {"head_hash": "0" * 64, "checkpoint": "llama", "prompt": "mean"}
+            return same | {"library": "embfilter-viz 1"} | self.said
+
+    V = np.eye(WIDTH, dtype=np.float32)[:, 1:3]
+    window = About(l="1", r="3", d_model=str(WIDTH), removes="two", tau="2.0")
+    method = About(method="whitening", removes="the mean", d_model=str(WIDTH))
+    of_window = _packed("1", (np.ascontiguousarray(V),), window)  # type: ignore[arg-type]
+    of_map = _packed(
+        "2",
+        (np.eye(WIDTH), np.ones(WIDTH)),
+        method,  # type: ignore[arg-type]
+    )
+    return of_window, of_map
+
+
+def filter_changed(rng: random.Random, seed: bytes) -> bytes:
+    """A filter file changed, half of the time with its checksum made right again."""
+    from safetensors.numpy import load, save
+
+    from embfilter_viz.export.filter_file import _digest
+
+    data = safetensors_changed(rng, seed)
+    if rng.random() < 0.5:
+        return data
+    try:
+        tensors = load(data)
+        length = int.from_bytes(data[:8], "little")
+        said = json.loads(data[8 : 8 + length]).get("__metadata__", {})
+        said["sha256"] = _digest(list(tensors.values()), said)
+        return save(tensors, metadata=said)
+    except Exception:  # it is wrong in a way that has no checksum
+        return data
+
+
+# -- what reads them -------------------------------------------------------------------------------
+
+
+@cache
+def _whole(folder: Path) -> Path:
+    """A checkpoint that opens, of which one file is then changed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_bytes(config_seeds()[0])
+    (folder / "tokenizer.json").write_bytes(tokenizer_seeds()[0])
+    (folder / "model.safetensors").write_bytes(safetensors_seed())
+    return folder
+
+
+@contextmanager
+def _beside(path: Path, *files: str) -> Iterator[Path]:
+    """The folder of ``path`` with the other files of a whole checkpoint in it."""
+    source = _whole(path.parent.parent / "whole")
+    for file in files:
+        target = path.parent / file
+        if not target.exists():
+            target.write_bytes((source / file).read_bytes())
+    yield path.parent
+
+
+def read_checkpoint(path: Path) -> None:
+    """Outline, head and its values: what `spectrum` needs."""
+    from embfilter_viz.models import families
+    from embfilter_viz.models.encoding.quantised import keeps_codes, method_of
+    from embfilter_viz.models.formats.tensors import row_blocks
+    from embfilter_viz.models.head.unembedding import find_head
+    from embfilter_viz.models.sources.locate import outline_of_folder
+
+    with _beside(path, "config.json", "tokenizer.json", "model.safetensors") as folder:
+        found = outline_of_folder(folder, "m")
+    head = find_head(found)
+    _ = families.family_of(found.config).title, families.layers_of(found.config, found.stored)
+    _ = method_of(found.config), keeps_codes(found.config), found.identity
+    for entry in (head.entry, *([head.bias] if head.bias else [])):
+        for block in row_blocks(entry):
+            assert block.dtype == np.float32
+
+
+def read_index(path: Path) -> None:
+    from embfilter_viz.models.formats.checks import is_whole
+    from embfilter_viz.models.formats.safetensors_header import read_tables, weight_files
+
+    shard = path.with_name("model-00001.safetensors")
+    if not shard.exists():
+        shard.write_bytes(safetensors_seed())
+    is_whole(path.parent)
+    read_tables(weight_files(path.parent, "m"), "m")
+
+
+def read_tokenizer(path: Path) -> None:
+    from embfilter_viz.models.head.vocabulary import Vocabulary
+    from embfilter_viz.models.outline import Outline
+
+    with _beside(path, "tokenizer.json") as folder:
+        outline = Outline("m", folder, json.loads(config_seeds()[0]), ())
+    words = Vocabulary.of(outline, ROWS)
+    _ = words.size, words.opening, words.closing
+    words.encode("a b")
+    words.encode_many(["ab cab", "", "é 12\n"])
+    words.encode_with_ends("a bad")
+    for row in range(ROWS):
+        words.text(row)
+        words.kind(row)
+
+
+def read_gguf(path: Path) -> None:
+    from embfilter_viz.errors import InputError
+    from embfilter_viz.models.formats.tensors import is_readable, row_blocks
+    from embfilter_viz.models.gguf.account import NotRead, entry_of
+    from embfilter_viz.models.gguf.heads import check_is_decoder, head_config
+    from embfilter_viz.models.gguf.parts import read_gguf as header_of
+    from embfilter_viz.models.gguf.reading import plan_to_encode
+    from embfilter_viz.models.gguf.tokenizer import tokenizer_files
+
+    header = header_of(path, "m")
+    check_is_decoder(header, "m")
+    head_config(header, "m")
+    _ = header.precision, header.parameters
+    for entry in map(entry_of, header.tensors):
+        if entry.name in ("token_embd.weight", "output.weight") and is_readable(entry):
+            list(row_blocks(entry))
+    try:
+        plan_to_encode(header)
+        tokenizer_files(header)
+    except NotRead as reason:
+        raise InputError(f"m: texts cannot be read: {reason}; take another") from reason
+
+
+def read_adapter(path: Path) -> None:
+    from embfilter_viz.models.sources.adapters import is_adapter, read_adapter
+
+    weights = path.with_name("adapter_model.safetensors")
+    if not weights.exists():
+        weights.write_bytes(safetensors_seed())
+    if is_adapter(path.parent):
+        _ = read_adapter(path.parent, "m").brought
+
+
+def read_filter(path: Path) -> None:
+    from embfilter_viz import load_filter
+
+    found = load_filter(path)
+    found.transform(np.ones((2, WIDTH), dtype=np.float32))
+    _ = found.removes, found.get_feature_names_out()
+    _ = found.metadata["checkpoint"]
+
+
+def read_name(path: Path) -> None:
+    from embfilter_viz.models.sources import hub
+    from embfilter_viz.models.sources.names import repository, understood, without_place
+    from embfilter_viz.models.sources.ranges import find_hub_head
+
+    name = path.read_bytes().decode("utf-8", "surrogateescape")
+    without_place(name)
+    name, kind = understood(name)
+    if kind == "hub":
+        repo, revision = repository(name)
+        hub.find_cached(repo, revision)
+        find_hub_head(repo, revision)
+
+
+def read_window(path: Path) -> None:
+    from embfilter_viz.spectral.windows import Window
+
+    window = Window.parse(path.read_bytes().decode("utf-8", "surrogateescape"), 576)
+    _ = window.description, window.tau
+
+
+GGUFS = ("llama gpt2", "llama llama", "gemma2 llama")
+"""Architectures and kinds of tokenizer of the tiny files."""
+
+
+def read_self_test(path: Path) -> None:
+    """Read nothing of ours: one input is never answered, another ends the process."""
+    what = path.read_bytes()
+    if what == b"hang":
+        time.sleep(60)
+    if what == b"abort":
+        os.abort()
+
+
+def _of_text(*lines: str) -> Callable[[], list[bytes]]:
+    return lambda: [line.encode() for line in lines]
+
+
+TARGETS = {
+    one.name: one
+    for one in (
+        Target("safetensors", lambda: [safetensors_seed()], safetensors_changed,
+               "model.safetensors", read_checkpoint),
+        Target("gguf", _of_text(*GGUFS), gguf_changed, "m.gguf", read_gguf,
+               lambda: [tiny(*one.split()).bytes() for one in GGUFS]),
+        Target("index", lambda: [index_seed()], json_changed,
+               "model.safetensors.index.json", read_index),
+        Target("config", config_seeds, json_changed, "config.json", read_checkpoint,
+               unlisted_config_seeds),
+        Target("config-unlisted", unlisted_config_seeds, json_changed, "config.json",
+               read_checkpoint),
+        Target("tokenizer", tokenizer_seeds, json_changed, "tokenizer.json", read_tokenizer),
+        Target("tokenizer-settings", settings_seeds, json_changed, "tokenizer_config.json",
+               read_tokenizer),
+        Target("adapter", adapter_seeds, json_changed, "adapter_config.json", read_adapter),
+        Target("filter", lambda: list(filter_seeds()), filter_changed, "f.safetensors",
+               read_filter),
+        Target("name", _of_text("org/name", "org/name@v1.0", "folder", "./x.gguf", "smollm2-135m",
+                                "org/name@refs/pr/1", "~/models", "config.json"),
+               text_changed, "name.txt", read_name),
+        Target("window", _of_text("2", "tau=1.25", "72:504", ":5", "τ = 3"), text_changed,
+               "window.txt", read_window),
+    )
+}  # fmt: skip
+"""By name."""
+
+SELF_TEST = Target(
+    "self-test", lambda: [b"fine"], lambda rng, seed: rng.choice((seed, b"hang", b"abort")), "x",
+    read_self_test,
+)  # fmt: skip
+"""Shows that a run notices what ends a process or never ends."""
+ALL = {**TARGETS, SELF_TEST.name: SELF_TEST}
