@@ -746,7 +746,7 @@ class Model:
             why = "float16 ends at 65,504 and this model goes beyond; take bfloat16 or float32"
         else:
             why = "its weights are damaged; fetch or convert the model again"
-        return f"{self.name}: embeddings come out as NaN or infinity: {why}"
+        return f"{self.name}: embeddings come out as NaN, infinity or nothing but zeros: {why}"
 
     def is_encoded(self, texts: Iterable[str], prompt: str = "prompteol") -> bool:
         """Tell whether every one of ``texts`` is in the store, so that encoding takes a moment."""

@@ -1,6 +1,6 @@
 """Texts read once: rows that are known come from the store, and others go into it at once."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -31,14 +31,15 @@ def read_once(
         texts: at least one text; a repeated one is read once.
         rows: where rows are kept.
         read: reads distinct texts batch by batch, and tells a listener how many are done.
-        damaged: says why rows may be NaN or infinite, for the refusal of such rows.
+        damaged: says why rows may be NaN, infinite or all zeros, for the refusal of such rows.
         progress: told of the texts, those that were known included.
 
     Returns:
         (n, width) float32, in the order of the texts.
 
     Raises:
-        InputError: what ``damaged`` says, where a row is not finite.
+        InputError: what ``damaged`` says, where a row is not finite or all zeros; none of its batch
+            is kept.
 
     >>> import tempfile
     >>> from embfilter_viz.store import Store
@@ -51,11 +52,11 @@ def read_once(
     """
     keys = [text_key(text) for text in texts]
     named = dict(zip(keys, texts, strict=True))
-    found = dict(rows.get(list(named)))
+    found = _whole(rows.get(list(named)))
     if len(found) < len(named):
         with rows.turn([key for key in named if key not in found], progress):
             # Another process may have read them while this one waited for its turn.
-            found.update(rows.get([key for key in named if key not in found]))
+            found.update(_whole(rows.get([key for key in named if key not in found])))
             missing = [key for key in named if key not in found]
             known = len(texts) - len(missing)
 
@@ -67,9 +68,14 @@ def read_once(
 
             batches = read([named[key] for key in missing], heard) if missing else iter(())
             for places, vectors in batches:
-                if not np.isfinite(vectors).all():
+                if not np.isfinite(vectors).all() or not vectors.any(axis=1).all():
                     raise InputError(damaged())
                 batch = {missing[i]: row for i, row in zip(places, vectors, strict=True)}
                 rows.put(batch)
                 found.update(batch)
     return np.stack([found[key] for key in keys])
+
+
+def _whole(rows: Mapping[bytes, np.ndarray]) -> dict[bytes, np.ndarray]:
+    """Rows without those that are all zeros, which earlier releases kept of damaged weights."""
+    return {key: row for key, row in rows.items() if row.any()}

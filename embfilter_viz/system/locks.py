@@ -1,5 +1,6 @@
 """One process at a time, without freezing those who wait."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,12 +9,15 @@ from embfilter_viz.system.progress import Progress, silent
 
 __all__ = ["waiting_for"]
 
+logger = logging.getLogger(__name__)
+
 
 @contextmanager
 def waiting_for(lock: Path, what: str, progress: Progress = silent) -> Iterator[None]:
     """Hold the lock file ``lock``; while another process or thread has it, say so and wait.
 
-    The system lets go of it when the process that holds it ends, however it ends.
+    The system lets go of it when the process that holds it ends, however it ends. Where there can
+    be no lock file (a read-only or full disk, or one without locks), nobody is waited for.
 
     Args:
         lock: the lock file; its folder must exist.
@@ -35,6 +39,9 @@ def waiting_for(lock: Path, what: str, progress: Progress = silent) -> Iterator[
             break
         except Timeout:
             progress(f"waiting for {what}", 0, 0, "")
+        except (OSError, NotImplementedError) as error:
+            logger.info("%s: cannot be locked (%s)", lock, error)
+            break
     try:
         yield
     finally:

@@ -1,13 +1,27 @@
 """Where the explorer keeps what it fetched and computed."""
 
+import atexit
+import logging
 import os
+import shutil
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import platformdirs
 
 from embfilter_viz.errors import InputError
 
-__all__ = ["CACHE_VARIABLE", "cache_folder", "home_expanded"]
+__all__ = [
+    "CACHE_VARIABLE",
+    "cache_folder",
+    "home_expanded",
+    "is_writable",
+    "place_in_cache",
+    "writable_cache",
+]
+
+logger = logging.getLogger(__name__)
 
 CACHE_VARIABLE = "EMBFILTER_VIZ_CACHE"
 
@@ -36,6 +50,61 @@ def cache_folder() -> Path:
             f"{CACHE_VARIABLE}={str(folder)[:200]!r}: no folder can be made there, for a file is "
             f"in the way; set it to a folder"
         ) from error
+    return folder
+
+
+def writable_cache() -> Path:
+    """The cache folder, or for as long as this process lives a temporary one in its place.
+
+    A read-only or full cache is told of once; what would be kept in it is then made anew by the
+    next process.
+    """
+    try:
+        folder = cache_folder()
+    except OSError as error:
+        return _instead(error.filename or "the cache folder")
+    return folder if is_writable(folder) else _instead(str(folder))
+
+
+def place_in_cache(*parts: str) -> Path:
+    """The place of an entry in the cache: where it is kept, or where it can be made.
+
+    >>> import tempfile
+    >>> from unittest.mock import patch
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with patch.dict("os.environ", {"EMBFILTER_VIZ_CACHE": folder}):
+    ...         place_in_cache("models", "x") == Path(folder, "models", "x")
+    True
+    """
+    try:
+        kept = cache_folder().joinpath(*parts)
+        if kept.exists():
+            return kept
+    except OSError:
+        pass  # no folder can be made there
+    return writable_cache().joinpath(*parts)
+
+
+def is_writable(folder: Path) -> bool:
+    """Tell whether a file can be written into a folder, by writing one.
+
+    >>> is_writable(Path("/proc"))
+    False
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(4096))  # a full disk still makes empty files
+    except OSError:
+        return False
+    return True
+
+
+@cache
+def _instead(place: str) -> Path:
+    """A folder that ends with this process."""
+    folder = Path(tempfile.mkdtemp(prefix="embfilter-viz-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    logger.warning("%s cannot be written to, so nothing is kept for the next time", place)
     return folder
 
 

@@ -1,13 +1,15 @@
 """SHA-256 of model files and of heads, each read once: what every stored result is keyed by.
 
-What was found is remembered under the file's path, size, modification and change time; a blob in
-the Hugging Face cache that is named by its SHA-256 is not read at all. What comes from the head
-alone (a spectrum) is keyed by the head's own bytes, so that gigabytes of layers are not read
-for it.
+What was found is remembered under the file's path, size, modification and change time and inode: a
+file that is written to is read again, and bits that flip below the file system are not noticed.
+A blob in the Hugging Face cache that is named by its SHA-256 is not read at all. What comes from
+the head alone (a spectrum) is keyed by the head's own bytes, so that gigabytes of layers are not
+read for it.
 """
 
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from embfilter_viz.models.formats.tensors import is_finite, is_quantised, raw_bl
 from embfilter_viz.system.files import write_atomically
 from embfilter_viz.system.paths import cache_folder
 from embfilter_viz.system.progress import Progress, silent
+from embfilter_viz.system.regular import read_regular
 
 __all__ = [
     "Examined",
@@ -31,9 +34,16 @@ __all__ = [
     "files_of_tokenizer",
     "known_content_hash",
     "known_hash",
+    "remember_hash",
 ]
 
+logger = logging.getLogger(__name__)
+
 _CHUNK = 1 << 22
+_LONGEST_NOTE = 1 << 20
+"""Bytes of what is remembered of one file."""
+_here: dict[str, dict[str, Any]] = {}
+"""What this process found, by path; a cache that cannot be written to keeps nothing."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PATTERNS = (
     *("config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "vocab*"),
@@ -84,6 +94,11 @@ def known_hash(path: Path) -> str | None:
     return said if isinstance(said, str) and _SHA256.fullmatch(said) else None
 
 
+def remember_hash(path: Path, sha256: str) -> None:
+    """Keep the hash of a file that was known while it was written, so that it is not read again."""
+    _remember(path, _stamp(path), "sha256", sha256)
+
+
 def _stamp(path: Path) -> list[int]:
     """Return what changes when a file does."""
     status = path.stat()
@@ -93,9 +108,13 @@ def _stamp(path: Path) -> list[int]:
 def _notes(path: Path) -> dict[str, Any]:
     """Return the notes about a file as it is now; empty if they are older, or damaged."""
     try:
-        said = json.loads(_memo(path).read_text(encoding="utf-8"))
-        return dict(said) if said["stamp"] == _stamp(path) else {}
-    except (OSError, ValueError, KeyError, TypeError):
+        stamp = _stamp(path)
+        held = _here.get(str(path.resolve()), {})
+        if held.get("stamp") == stamp:
+            return held
+        said = json.loads(read_regular(_memo(path), _LONGEST_NOTE))
+        return dict(said) if said["stamp"] == stamp else {}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
 
 
@@ -108,9 +127,14 @@ def _remember(path: Path, stamp: list[int], name: str, value: Any) -> None:
         name: what was found.
         value: the finding.
     """
-    if _stamp(path) == stamp:
-        found = {**_notes(path), "path": str(path.resolve()), "stamp": stamp, name: value}
+    if _stamp(path) != stamp:
+        return
+    found = {**_notes(path), "path": str(path.resolve()), "stamp": stamp, name: value}
+    _here[str(path.resolve())] = found
+    try:
         write_atomically(_memo(path), json.dumps(found))
+    except OSError as error:  # a read-only or full cache: known to this process alone
+        logger.info("the hash of %s cannot be kept: %s", path.name, error)
 
 
 def _memo(path: Path) -> Path:

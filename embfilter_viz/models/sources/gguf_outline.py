@@ -24,13 +24,23 @@ from embfilter_viz.models.gguf.reading import plan_to_encode
 from embfilter_viz.models.gguf.tokenizer import tokenizer_files
 from embfilter_viz.system.child_process import run_in_child
 from embfilter_viz.system.locks import waiting_for
-from embfilter_viz.system.paths import cache_folder
+from embfilter_viz.system.paths import place_in_cache
 from embfilter_viz.system.progress import Progress, silent
+from embfilter_viz.system.regular import read_regular
 
-__all__ = ["GgufOutline", "convert_outline", "outline_folder", "outline_of_gguf"]
+__all__ = [
+    "GgufOutline",
+    "convert_outline",
+    "find_outline",
+    "outline_folder",
+    "outline_of_gguf",
+]
 
 _FORMAT = 2
 """Raised when what is written changes, so that older outlines are made anew."""
+_SUMS = "sums.json"
+"""The SHA-256 of each of the other files."""
+_LONGEST_SUMS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -85,11 +95,33 @@ def outline_folder(header: GgufHeader) -> Path:
     for file, n_bytes in zip(header.files, header.n_bytes, strict=True):
         with file.open("rb") as opened:
             digest.update(opened.read(n_bytes))
-    return cache_folder() / "models" / "gguf" / f"{digest.hexdigest()}-v{_FORMAT}"
+    return place_in_cache("models", "gguf", f"{digest.hexdigest()}-v{_FORMAT}")
+
+
+def find_outline(header: GgufHeader) -> Path | None:
+    """The folder of :func:`outline_folder` if it is there, and undamaged."""
+    home = outline_folder(header)
+    return home if _is_whole(home) else None
 
 
 def _is_whole(home: Path) -> bool:
-    return (home / "config.json").is_file() and has_tokenizer(home)
+    """Tell whether the files are there as they were written: read each time, for they are small."""
+    if not (home / "config.json").is_file() or not has_tokenizer(home):
+        return False
+    try:
+        said = json.loads(read_regular(home / _SUMS, _LONGEST_SUMS))
+        return bool(said == _sums_of(home))
+    except (OSError, ValueError, RecursionError):
+        return False
+
+
+def _sums_of(home: Path) -> dict[str, str]:
+    found = {}
+    for path in sorted(home.iterdir()):
+        if path.name != _SUMS:
+            with path.open("rb") as file:
+                found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
 
 
 def _write_into(
@@ -109,6 +141,7 @@ def _write_into(
             progress=progress,
             started=f"opening {header.files[0].name}",
         )
+        (temporary / _SUMS).write_text(json.dumps(_sums_of(temporary)), encoding="utf-8")
         temporary.chmod(0o755)
         temporary.replace(home)
     finally:

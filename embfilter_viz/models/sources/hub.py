@@ -329,8 +329,9 @@ def fetch_files(
     names = {s.rfilename for s in files}
     _check_disk(files, Path(cache), name)
     unfinished = _unfinished(repo, commit)
-    unfinished.parent.mkdir(parents=True, exist_ok=True)
-    unfinished.touch()
+    with contextlib.suppress(OSError):  # a cache of ours that is read-only; the hub's may not be
+        unfinished.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.touch()
     blobs = {str(s.lfs.sha256 if s.lfs else s.blob_id): s.size or 0 for s in files}
     _remove_left_behind(blobs, repo, Path(cache))
     done = threading.Event()

@@ -32,11 +32,13 @@ from embfilter_viz.models.sources.bundled import (
     bundled,
     bundled_outline,
     find_bundled,
+    find_bundled_verified,
 )
 from embfilter_viz.models.sources.gguf_conversion import (
     Converted,
     converted,
     find_converted_files,
+    is_as_written,
 )
 from embfilter_viz.models.sources.gguf_outline import GgufOutline, outline_of_gguf
 from embfilter_viz.models.sources.names import gguf_of, path_of, repository, understood
@@ -110,7 +112,7 @@ def _outline(name: str, progress: Progress, *, is_base: bool = False) -> Outline
         return _outline_on_hub(name, *repository(name), progress, is_base=is_base)
     if kind == "gguf":
         return _outline_in_gguf(name, kind, outline_of_gguf(gguf_of(name), name, progress=progress))
-    here = find_bundled()
+    here = find_bundled_verified(progress=progress)
     if here is not None:
         return _of_conversion(name, kind, here).outline
     return _outline_in_gguf(name, kind, bundled_outline(progress=progress))
@@ -191,9 +193,11 @@ def find_whole(outline: Outline) -> Checkpoint | None:
     else:
         assert outline.gguf is not None
         here = find_converted_files(outline.gguf.files)
-    if here is not None and here.folder == outline.folder:
+    if here is None or not is_as_written(here):
+        return None
+    if here.folder == outline.folder:
         return Checkpoint(outline, here.content_hash)
-    return None if here is None else _of_conversion(outline.name, outline.kind, here)
+    return _of_conversion(outline.name, outline.kind, here)
 
 
 def _outline_in_gguf(name: str, kind: Kind, found: GgufOutline) -> Outline:

@@ -36,7 +36,7 @@ from embfilter_viz.models.sources import hub
 from embfilter_viz.models.sources.adapters import CONFIG
 from embfilter_viz.system.files import write_atomically
 from embfilter_viz.system.locks import waiting_for
-from embfilter_viz.system.paths import cache_folder
+from embfilter_viz.system.paths import cache_folder, place_in_cache
 from embfilter_viz.system.progress import Progress, silent
 from embfilter_viz.system.regular import read_regular
 
@@ -150,7 +150,7 @@ def hub_head(
 
 def home_of(repo: str) -> Path:
     """Return where what is fetched of a repository by ranges is kept, a folder a commit."""
-    return cache_folder() / "models" / "hub-heads" / repo.replace("/", "--")
+    return place_in_cache("models", "hub-heads", repo.replace("/", "--"))
 
 
 def _reference(home: Path, revision: str | None) -> Path:
