@@ -13,6 +13,7 @@ from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
+from embfilter_viz.errors import InputError
 from embfilter_viz.system.paths import cache_folder
 from embfilter_viz.system.progress import Progress, silent
 
@@ -76,7 +77,7 @@ class Folder:
         if folder is None:
             try:
                 self.folder = cache_folder() / "results"
-            except OSError as error:
+            except (OSError, InputError) as error:
                 self.warn(error)
 
     def size(self) -> int:
