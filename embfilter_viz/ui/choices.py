@@ -167,7 +167,8 @@ def choose_model() -> str:
             "started with a served engine, `engine:URL#NAME` has that read the texts."
         ),
     )
-    if why := rules.refuses_model(linked):  # such a link has left the picker at its first model
+    # Such a link has left the picker of a public explorer at its first model.
+    if rules.public and (why := rules.refuses_model(linked)):
         st.error(f"{escaped(why)}.", icon=":material/block:")
     return (chosen or models_offered()[0]).strip()
 
