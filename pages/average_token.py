@@ -10,6 +10,7 @@ from embfilter_viz.spectral.edge_to_bulk import times
 from embfilter_viz.ui import formulas
 from embfilter_viz.ui.chart import chart
 from embfilter_viz.ui.choices import View
+from embfilter_viz.ui.commands import command_line
 from embfilter_viz.ui.inputs import uploaded_texts
 from embfilter_viz.ui.markdown import escaped
 from embfilter_viz.ui.page import answer, folds, show
@@ -137,11 +138,18 @@ def body(view: View) -> None:
             f"result = spectroscopy(model, p, gauge={gauge!r}, top={top})\n"
             "result.absolute_shift['frequent'], result.edge_to_bulk, result.sentence"
         ),
-        command=(
-            f"embfilter-viz spectroscopy {view.model_arguments} --gauge {gauge} --top {top} "
-            f"--frequencies {'texts.txt' if source == 'corpus' else source}"
-            f"{view.language_options if source == 'wordfreq' else ''}"
-            f"{f' --bands {n_bands}' if n_bands else ''}{view.running_options}"
+        command=command_line(
+            "spectroscopy",
+            *view.model_words,
+            "--gauge",
+            gauge,
+            "--top",
+            top,
+            "--frequencies",
+            "texts.txt" if source == "corpus" else source,
+            *(view.language_words if source == "wordfreq" else ()),
+            *(("--bands", n_bands) if n_bands else ()),
+            *view.running_words,
         ),
     )
 

@@ -12,6 +12,7 @@ from embfilter_viz.ui import formulas
 from embfilter_viz.ui.chart import chart
 from embfilter_viz.ui.choices import View
 from embfilter_viz.ui.claims import ClaimRun, chosen_beside, drawn_while_running, table
+from embfilter_viz.ui.commands import command_line
 from embfilter_viz.ui.markdown import escaped
 from embfilter_viz.ui.page import answer, folds, show
 from embfilter_viz.ui.take_away import take_away
@@ -95,7 +96,7 @@ def _folds(view: View, chosen) -> None:
     asked = "" if len(kinds) > 1 else f", [{kinds[0]!r}]"
     columns = dict(chosen[0].columns)
     named = f", columns={columns!r}" if columns else ""
-    options = "" if len(kinds) > 1 else f" --task {kinds[0]}"
+    options = () if len(kinds) > 1 else ("--task", kinds[0])
     folds(
         formula=formulas.CLAIMS,
         python=(
@@ -107,9 +108,8 @@ def _folds(view: View, chosen) -> None:
             f"found = claims(model, tasks, {view.prompt!r})\n"
             "found.claims[0].verdict, found.sentence"
         ),
-        command=(
-            f"embfilter-viz claims {view.model_arguments} {data} {view.prompt_options}"
-            f"{options}{view.running_options}"
+        command=command_line(
+            "claims", *view.model_words, data, *view.prompt_words, *options, *view.running_words
         ),
     )
 

@@ -1,7 +1,5 @@
 """Compare: two runs side by side, and what was tried in this browser."""
 
-from shlex import quote
-
 import streamlit as st
 
 from embfilter_viz.analyses.compare import Run, TrainedRun
@@ -9,6 +7,7 @@ from embfilter_viz.figures import compare as figures
 from embfilter_viz.ui import formulas
 from embfilter_viz.ui.chart import chart
 from embfilter_viz.ui.choices import View, opening_of
+from embfilter_viz.ui.commands import command_line
 from embfilter_viz.ui.history import Tried, forget_all, history
 from embfilter_viz.ui.page import answer, folds, show
 from embfilter_viz.ui.runs import chosen_run, compared, run_name
@@ -68,7 +67,6 @@ def _folds(runs, chosen) -> None:
     own = [run for run in runs if isinstance(run, Run)]
     trained = [run.yardstick.name for run in runs if isinstance(run, TrainedRun)]
     lenders = [run.model.head_from for run in own if run.model.head_from is not None]
-    lent = f" --head-from {quote(lenders[0])}" if lenders else ""
     names = ("first", "second")
     opened = "".join(
         f"{name} = {opening_of(run.model)}\n" if isinstance(run, Run)
@@ -94,14 +92,15 @@ def _folds(runs, chosen) -> None:
             ")\n"
             "found.difference, found.sentence"
         ),
-        command=" ".join(
-            (
-                f"embfilter-viz compare {quote(chosen.data)} --task {chosen.task.kind}",
-                *(f"--run {quote(run.model.name)} {quote(run.prompt)} {run.window}" for run in own),
-                *(f"--yardstick {quote(name)}" for name in trained),
-            )
-        )
-        + lent,
+        command=command_line(
+            "compare",
+            chosen.data,
+            "--task",
+            chosen.task.kind,
+            *(word for run in own for word in ("--run", run.model.name, run.prompt, run.window)),
+            *(word for name in trained for word in ("--yardstick", name)),
+            *(("--head-from", lenders[0]) if lenders else ()),
+        ),
     )
 
 

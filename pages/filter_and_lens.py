@@ -10,6 +10,7 @@ from embfilter_viz.spectral.baselines import RANDOM_SUBSPACES
 from embfilter_viz.ui import formulas
 from embfilter_viz.ui.chart import chart
 from embfilter_viz.ui.choices import View
+from embfilter_viz.ui.commands import command_line
 from embfilter_viz.ui.inputs import sentence
 from embfilter_viz.ui.layers_panel import layers_charts
 from embfilter_viz.ui.markdown import escaped
@@ -95,10 +96,16 @@ def body(view: View) -> None:
             "ids = logits.argsort()[::-1][:10]\n"
             "model.vocabulary.texts(ids)"
         ),
-        command=(
-            f"embfilter-viz lens {view.model_arguments} TEXT {view.prompt_options} "
-            f"{view.window_options} --relative-to {reference_name()} --positions"
-            f"{view.running_options}"
+        command=command_line(
+            "lens",
+            *view.model_words,
+            "TEXT",
+            *view.prompt_words,
+            *view.window_words,
+            "--relative-to",
+            reference_name(),
+            "--positions",
+            *view.running_words,
         ),
     )
 

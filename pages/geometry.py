@@ -1,7 +1,5 @@
 """Geometry: how many texts lie in space, before and after, and beside the controls."""
 
-from shlex import quote
-
 import streamlit as st
 
 from embfilter_viz.analyses.geometry import VARIANTS
@@ -18,6 +16,7 @@ from embfilter_viz.figures import geometry as figures
 from embfilter_viz.ui import formulas
 from embfilter_viz.ui.chart import chart
 from embfilter_viz.ui.choices import View
+from embfilter_viz.ui.commands import command_line
 from embfilter_viz.ui.hover import texts_for_hover
 from embfilter_viz.ui.inputs import index_below, uploaded_table
 from embfilter_viz.ui.page import answer, folds, show
@@ -102,9 +101,13 @@ def body(view: View) -> None:
             f"report = geometry(model, texts, {view.prompt!r}, window)\n"
             "report.variants['filtered'].mean_cosine"
         ),
-        command=(
-            f"embfilter-viz geometry {view.model_arguments} {named} {view.prompt_options} "
-            f"{view.window_options}{view.running_options}"
+        command=command_line(
+            "geometry",
+            *view.model_words,
+            named,
+            *view.prompt_words,
+            *view.window_words,
+            *view.running_words,
         ),
     )
 
@@ -202,7 +205,7 @@ def _texts():
     if table is None:
         return None, None, ""
     about_texts(f"{counted(len(table.texts), 'text')} of {table.source}")
-    return table.texts, table.labels, quote(table.source)
+    return table.texts, table.labels, table.source
 
 
 show("Geometry", body)

@@ -8,6 +8,7 @@ from embfilter_viz.analyses.lesson_steps import MISREADINGS, STEPS, Choice, Step
 from embfilter_viz.ui import formulas
 from embfilter_viz.ui.chart import chart
 from embfilter_viz.ui.choices import View
+from embfilter_viz.ui.commands import command_line
 from embfilter_viz.ui.lesson_state import (
     SKIPPED,
     ask_guess,
@@ -287,9 +288,16 @@ def _folds(view: View) -> None:
             f"found = lesson(model, (first, second), {view.prompt!r}, window)\n"
             "found.answers, found.seen"
         ),
-        command=(
-            f"embfilter-viz lesson {view.model_arguments} TEXT TEXT {view.prompt_options} "
-            f"{view.window_options}{view.running_options} -o sheet.html"
+        command=command_line(
+            "lesson",
+            *view.model_words,
+            "TEXT",
+            "TEXT",
+            *view.prompt_words,
+            *view.window_words,
+            *view.running_words,
+            "-o",
+            "sheet.html",
         ),
     )
 

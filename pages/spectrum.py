@@ -7,6 +7,7 @@ from embfilter_viz.figures import spectrum as figures
 from embfilter_viz.ui import formulas
 from embfilter_viz.ui.chart import chart
 from embfilter_viz.ui.choices import View
+from embfilter_viz.ui.commands import command_line
 from embfilter_viz.ui.inputs import index_below, second_model
 from embfilter_viz.ui.page import answer, folds, show
 from embfilter_viz.ui.results import direction, word_frequencies
@@ -95,10 +96,21 @@ def body(view: View) -> None:
             f"spectrum = model.{'centred_spectrum' if centre else 'spectrum'}\n"
             "spectrum.singular_values, spectrum.V[:, 0]"
         ),
-        command=(
-            f"embfilter-viz spectrum {view.model_arguments}{' --centre' if centre else ''} --json\n"
-            f"embfilter-viz directions {view.model_arguments} --index {index} --top 12"
-            f"{view.language_options}"
+        command="\n".join(
+            (
+                command_line(
+                    "spectrum", *view.model_words, *(("--centre",) if centre else ()), "--json"
+                ),
+                command_line(
+                    "directions",
+                    *view.model_words,
+                    "--index",
+                    index,
+                    "--top",
+                    12,
+                    *view.language_words,
+                ),
+            )
         ),
     )
 

@@ -7,6 +7,7 @@ import streamlit as st
 from embfilter_viz.ui import formulas
 from embfilter_viz.ui.chart import chart
 from embfilter_viz.ui.choices import View
+from embfilter_viz.ui.commands import command_line
 from embfilter_viz.ui.page import answer, folds, show
 from embfilter_viz.ui.pair_inputs import two_sentences
 from embfilter_viz.ui.prose import prose
@@ -179,9 +180,14 @@ def _folds(view: View) -> None:
             f"found = lesson(model, (first, second), {view.prompt!r}, window)\n"
             "found.pair.cosine, found.alike.common, found.worth.scores"
         ),
-        command=(
-            f"embfilter-viz lesson {view.model_arguments} TEXT TEXT {view.prompt_options} "
-            f"{view.window_options}{view.running_options}"
+        command=command_line(
+            "lesson",
+            *view.model_words,
+            "TEXT",
+            "TEXT",
+            *view.prompt_words,
+            *view.window_words,
+            *view.running_words,
         ),
     )
 

@@ -11,6 +11,7 @@ from embfilter_viz.figures import anatomy, pair
 from embfilter_viz.ui import formulas
 from embfilter_viz.ui.chart import chart
 from embfilter_viz.ui.choices import View
+from embfilter_viz.ui.commands import command_line
 from embfilter_viz.ui.markdown import escaped
 from embfilter_viz.ui.page import answer, folds, show
 from embfilter_viz.ui.pair_inputs import (
@@ -172,9 +173,9 @@ def _anatomy(report: Pair, ready: ReferenceTexts) -> None:
     )
 
 
-def _compared_with() -> str:
+def _compared_with() -> tuple[str, ...]:
     name = reference_name()
-    return "" if name == "demo" else f" --relative-to {name}"
+    return () if name == "demo" else ("--relative-to", name)
 
 
 def _folds(view: View) -> None:
@@ -190,9 +191,15 @@ def _folds(view: View) -> None:
             f"report = pair(model, [first, second], {view.prompt!r}, window, reference=others)\n"
             "report.cosine, report.percentile, report.contributions"
         ),
-        command=(
-            f"embfilter-viz pair {view.model_arguments} TEXT TEXT {view.prompt_options} "
-            f"{view.window_options}{_compared_with()}{view.running_options}"
+        command=command_line(
+            "pair",
+            *view.model_words,
+            "TEXT",
+            "TEXT",
+            *view.prompt_words,
+            *view.window_words,
+            *_compared_with(),
+            *view.running_words,
         ),
     )
 

@@ -10,6 +10,7 @@ from embfilter_viz.figures import sweep as figures
 from embfilter_viz.ui import formulas
 from embfilter_viz.ui.chart import chart
 from embfilter_viz.ui.choices import View, set_window
+from embfilter_viz.ui.commands import command_line
 from embfilter_viz.ui.history import history
 from embfilter_viz.ui.lab import cost_of, keep_run, proposed, strip_score, swept, use_button
 from embfilter_viz.ui.markdown import escaped
@@ -221,7 +222,10 @@ def _cost(view: View) -> None:
 
 
 def _folds(view: View, chosen: ChosenTask, kind: str) -> None:
-    task, name, source = chosen.task.kind, view.model_arguments, chosen.data
+    task, source = chosen.task.kind, chosen.data
+    named = [word for role, name in chosen.columns.items() if name
+             for word in ("--column", f"{role}={name}")]  # fmt: skip
+    data = (*view.model_words, source, "--task", task, *named)
     grid = "windows_of_plane(20, model.d_model)" if kind == "plane" else (
         "windows_of_taus([1, 1.25, 1.5, 2, 3, 4, 6, 8], model.d_model)")  # fmt: skip
     columns = f", columns={dict(chosen.columns)!r}" if chosen.columns else ""
@@ -241,13 +245,26 @@ def _folds(view: View, chosen: ChosenTask, kind: str) -> None:
             "found.best.window, found.sentence\n"
             f"leaderboard(model, task, {view.prompt!r}{beside}).sentence"
         ),
-        command=(
-            f"embfilter-viz sweep {name} {source} --task {task} {view.prompt_options}"
-            f"{' --grid 20' if kind == 'plane' else ''}\n"
-            f"embfilter-viz leaderboard {name} {source} --task {task} {view.prompt_options} "
-            f"{view.window_options}{''.join(f' --beside {other}' for other in others)}\n"
-            f"embfilter-viz propose {name} texts.txt {view.prompt_options}"
-            f"{view.language_options}"
+        command="\n".join(
+            (
+                command_line(
+                    "sweep", *data, *view.prompt_words, *(("--grid", 20) if kind == "plane" else ())
+                ),
+                command_line(
+                    "leaderboard",
+                    *data,
+                    *view.prompt_words,
+                    *view.window_words,
+                    *(word for other in others for word in ("--beside", other)),
+                ),
+                command_line(
+                    "propose",
+                    *view.model_words,
+                    "texts.txt",
+                    *view.prompt_words,
+                    *view.language_words,
+                ),
+            )
         ),
     )
 

@@ -1,6 +1,5 @@
 """The choices all pages share, model, prompt and window, and their life in the URL."""
 
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,9 +30,9 @@ __all__ = [
     "choose_window",
     "heard_window",
     "opening_of",
-    "options_of",
     "passes_words",
     "set_window",
+    "words_of",
 ]
 
 DEVICE_WORDS = {"cpu": "Processor", "cuda": "Graphics card", "mps": "Apple GPU"}
@@ -68,19 +67,18 @@ class View:
         return opening_of(self.model)
 
     @property
-    def model_arguments(self) -> str:
+    def model_words(self) -> tuple[str, ...]:
         """The model as the command line takes it, with the one that lends it a head."""
         lent = self.model.head_from
-        named = shlex.quote(self.model.name)
-        return named if lent is None else f"{named} --head-from {shlex.quote(lent)}"
+        return (self.model.name, *(() if lent is None else ("--head-from", lent)))
 
     @property
-    def running_options(self) -> str:
-        """The precision as the command line takes it, with a space before it; nothing by default.
+    def running_words(self) -> tuple[str, ...]:
+        """The precision as the command line takes it; nothing by default.
 
         The device is left out: it changes no number beyond rounding.
         """
-        return "" if self.model.dtype == "float32" else f" --dtype {self.model.dtype}"
+        return () if self.model.dtype == "float32" else ("--dtype", self.model.dtype)
 
     @property
     def word_frequencies(self) -> str:
@@ -88,9 +86,9 @@ class View:
         return Languages.of(self.language).frequencies
 
     @property
-    def language_options(self) -> str:
+    def language_words(self) -> tuple[str, ...]:
         """The language of word frequencies as the command line takes it; nothing for English."""
-        return "" if self.language == ENGLISH else f" --language {self.language}"
+        return () if self.language == ENGLISH else ("--language", self.language)
 
     @property
     def language_argument(self) -> str:
@@ -98,14 +96,14 @@ class View:
         return "" if self.language == ENGLISH else f", language={self.language!r}"
 
     @property
-    def prompt_options(self) -> str:
+    def prompt_words(self) -> tuple[str, ...]:
         """The prompt as the command line takes it."""
-        return options_of(self.prompt)
+        return words_of(self.prompt)
 
     @property
-    def window_options(self) -> str:
+    def window_words(self) -> tuple[str, ...]:
         """The window as the command line takes it."""
-        return f"--window {self.spec}" if ":" in self.spec else f"--tau {self.spec}"
+        return ("--window" if ":" in self.spec else "--tau", self.spec)
 
 
 def passes_words(prompt: str) -> str:
@@ -125,19 +123,19 @@ def passes_words(prompt: str) -> str:
     return f" The prompt takes {asked.forwards} forward passes a text{written}."
 
 
-def options_of(prompt: str) -> str:
-    """A prompt as the command line takes it.
+def words_of(prompt: str) -> tuple[str, ...]:
+    """A prompt as the command line takes it, word by word.
 
-    >>> options_of("mean@3"), options_of("last:So: {text}")
-    ('--prompt mean --layer 3', "--prompt-template 'So: {text}'")
+    >>> words_of("mean@3"), words_of("last:So: {text}")
+    (('--prompt', 'mean', '--layer', '3'), ('--prompt-template', 'So: {text}'))
     """
     asked = find_prompt(prompt)
-    layer = "" if asked.layer is None else f" --layer {asked.layer}"
+    layer = () if asked.layer is None else ("--layer", str(asked.layer))
     name = str(asked.at(None))
     if not asked.is_own or asked.members:
-        return f"--prompt {shlex.quote(name)}{layer}"
-    pooling = "" if asked.pooling == "last" else f" --pooling {asked.pooling}"
-    return f"--prompt-template {shlex.quote(name.partition(':')[2])}{pooling}{layer}"
+        return ("--prompt", name, *layer)
+    pooling = () if asked.pooling == "last" else ("--pooling", str(asked.pooling))
+    return ("--prompt-template", name.partition(":")[2], *pooling, *layer)
 
 
 def opening_of(model: "Model") -> str:
@@ -259,7 +257,10 @@ def choose_window(model: "Model") -> Window:
             window = state.window()
         except InputError as error:
             window = Window.parse(DEFAULT_WINDOW, state.d)
-            st.error(f"{error}. Showing τ = {DEFAULT_WINDOW} instead.", icon=":material/error:")
+            st.error(
+                f"{escaped(str(error))}. Showing τ = {DEFAULT_WINDOW} instead.",
+                icon=":material/error:",
+            )
         drawn = profile(model.spectrum.singular_values)
         window_strip(state, window, drawn, more_help="".join(papers))
     return window

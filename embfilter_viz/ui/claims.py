@@ -17,6 +17,7 @@ from embfilter_viz.model import Model
 from embfilter_viz.spectral.windows import Window
 from embfilter_viz.system.progress import Progress
 from embfilter_viz.ui.choices import View, passes_words
+from embfilter_viz.ui.markdown import escaped
 from embfilter_viz.ui.prompt_choice import prompt_parameters
 from embfilter_viz.ui.runs import filtered_run
 from embfilter_viz.ui.services import jobs, models_offered, outcome
@@ -118,7 +119,7 @@ class ClaimRun:
         failed = [number for number, one in self.known.items() if not one.measured]
         if failed:
             st.button(
-                f"Forget what could not be measured on {self.name}",
+                escaped(f"Forget what could not be measured on {self.name}"),
                 key=f"again-{abs(hash(self.key))}",
                 on_click=self._forget,
                 args=(failed,),

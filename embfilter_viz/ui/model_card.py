@@ -3,6 +3,7 @@
 import streamlit as st
 
 from embfilter_viz.ui.access import access
+from embfilter_viz.ui.markdown import escaped
 from embfilter_viz.ui.services import opened
 
 __all__ = ["show_card"]
@@ -44,4 +45,5 @@ def show_card(name: str) -> None:
         facts["Content hash"] = card.content_hash[:16]
     if card.revision:
         facts["Revision"] = card.revision[:12]
-    fold.table(facts, border="horizontal")
+    # A cell of a table is Markdown too.
+    fold.table({name: escaped(fact) for name, fact in facts.items()}, border="horizontal")

@@ -244,14 +244,14 @@ def outcome(
         st.info(STOPPED_FOR_YOU if _at_work(job) else STOPPED, icon=":material/pause_circle:")
         words = "Continue"
     st.button(
-        words,
+        escaped(words),
         key=f"start-{abs(hash(key))}",
         type="secondary" if begun else "primary",
         on_click=_start,
         args=(key, title, function, me, quick),
     )
     if note and not begun:
-        st.caption(note)
+        st.caption(escaped(note))
     return None
 
 
@@ -273,7 +273,7 @@ def _says_no_room(key: Hashable, owner: str, quick: bool) -> bool:
     """Tell whether nothing new is begun for this visitor now; then the page says why."""
     why = _no_room(owner, quick)
     if why:
-        st.warning(why, icon=":material/hourglass_empty:")
+        st.warning(escaped(why), icon=":material/hourglass_empty:")
         st.button("Try again", key=f"again-{abs(hash(key))}")
     return bool(why)
 

@@ -111,7 +111,7 @@ class Explorer:
 
     def button(self, label: str) -> Any:
         """The button whose label begins so."""
-        (found,) = [button for button in self.at.button if button.label.startswith(label)]
+        (found,) = [button for button in self.at.button if as_read(button.label).startswith(label)]
         return found
 
     def control(self, key: str) -> Any:

@@ -10,7 +10,7 @@ from embfilter_viz.analyses.lesson import lesson
 from embfilter_viz.data import UNRELATED_PAIR
 from embfilter_viz.ui import services
 from embfilter_viz.ui.pair_inputs import BOXES
-from tests.pages.explorer import PAGES, Explorer
+from tests.pages.explorer import PAGES, Explorer, as_read
 
 FIGURES = {
     "start": {"start_alike", "start_anatomy", "start_worth"},
@@ -276,7 +276,7 @@ def test_geometry_row_and_scale(tiny: Path) -> None:
 def test_geometry_waits_with_umap_for_the_button(tiny: Path) -> None:
     explorer = filled("geometry", tiny).change("layout", "UMAP")
     assert "map_chart" not in explorer.figures
-    assert explorer.button("Lay out").label.endswith("8:24")
+    assert as_read(explorer.button("Lay out").label).endswith("8:24")
     assert explorer.control("n_neighbors").value == 15
     assert "isotropy_chart" in explorer.figures
     assert explorer.errors == []

@@ -19,7 +19,7 @@ from embfilter_viz.ui.history import Tried, tried_of_json
 from embfilter_viz.wording import decimals, spanned
 from embfilter_viz.yardstick import open_yardstick
 from tests.models.tiny_embedders import embedder
-from tests.pages.explorer import Explorer
+from tests.pages.explorer import Explorer, as_read
 
 PAIRS = "gold;one;two;id\n" + "".join(
     f"{i % 6};A cat has {i} toys.;{'A cat has' if i % 6 > 2 else 'The bank lends'} {i};{i}\n"
@@ -97,7 +97,7 @@ def test_the_methods_on_the_page_are_the_librarys(tiny: Path) -> None:
     files = ("Filter file", "FAISS transform", "Lines of NumPy")
     assert {f"{one} of z-score" for one in files} <= set(saved)
     assert "Write a folder of z-score for sentence-transformers" in [
-        button.label for button in explorer.at.button
+        as_read(button.label) for button in explorer.at.button
     ]
     explorer.change("method", "reweighting")
     assert "weights_chart" in explorer.figures
