@@ -62,7 +62,13 @@ _LANGUAGE = "embfilter_viz.language"
 
 def reopening(name: str) -> "partial[Model]":
     """Return a call that opens ``name`` in another process as :func:`opened_model` does here."""
-    return _opening(name, click.get_current_context().meta.get(_HEAD_FROM))
+    head_from = click.get_current_context().meta.get(_HEAD_FROM)
+    return _opening(_anywhere(name), _anywhere(head_from) if head_from else None)
+
+
+def _anywhere(name: str) -> str:
+    """Name a model from any folder."""
+    return str(Path(name).absolute()) if Path(name).exists() else name
 
 
 def _opening(name: str, head_from: str | None) -> "partial[Model]":

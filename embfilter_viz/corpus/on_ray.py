@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,10 +92,14 @@ def embed_on_ray(
         return embedded(plan, there, before)
     places = {part: i for i, part in enumerate(plan.corpus.parts)}
 
+    # Workers may stand in another folder.
+    corpus = replace(plan.corpus, path=plan.corpus.path.absolute())
+    sent = replace(plan, corpus=corpus, folder=plan.folder.absolute())
+
     def work(told: Progress) -> list[Shard]:
         done, made = before, list[Shard]()
         told(DOING, done, plan.corpus.rows, "texts")
-        for shard in _written(opens, plan, [places[part] for part in missing], workers):
+        for shard in _written(opens, sent, [places[part] for part in missing], workers):
             made.append(shard)
             done += shard.rows
             told(DOING, done, plan.corpus.rows, "texts")
