@@ -18,7 +18,7 @@ from embfilter_viz.model import Model
 from embfilter_viz.models.card import ModelCard, check_fits
 from embfilter_viz.models.encoding.encoder import Encoder
 from embfilter_viz.models.encoding.prepared import Prepared
-from embfilter_viz.models.encoding.prompts import Prompt
+from embfilter_viz.models.encoding.prompts import GENEOL, Prompt
 from embfilter_viz.models.engines.encoder import EngineEncoder
 from embfilter_viz.models.engines.engine import Engine
 from embfilter_viz.models.engines.identify import Found, identify
@@ -226,6 +226,11 @@ class EngineModel(Model):
         return super().frequencies(
             source, texts, alpha=alpha, language=language, whole=whole, progress=progress
         )
+
+    @cached_property
+    def prompts(self) -> tuple[str, ...]:
+        """The prompts it can be read with: an engine of vectors writes no rewritings."""
+        return tuple(name for name in super().prompts if name != GENEOL.name)
 
     @property
     def read_by(self) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 from embfilter_viz.errors import Cancelled, InputError
 from embfilter_viz.model import Model
 from embfilter_viz.models.encoding.prompts import find_prompt
+from embfilter_viz.models.sources.names import without_place
 from embfilter_viz.spectral.filters import EmbedFilter
 from embfilter_viz.spectral.windows import Window
 from embfilter_viz.store import text_key
@@ -101,7 +102,7 @@ class MtebModel:
         """Return what MTEB writes with its results: the checkpoint, the prompt and the window."""
         from mteb.models.model_meta import ModelMeta
 
-        name = self.model.name.strip("/").split("/")[-1] or "model"
+        name = without_place(self.model.name).strip("/").split("/")[-1] or "model"
         kept = "raw" if self.window is None else f"window-{self.window.l}-{self.window.r}"
         return ModelMeta.create_empty(
             {

@@ -69,6 +69,7 @@ def refinement(
     rows = None
     if calibration is not None:
         rows = model.encode(calibration.texts, prompt, progress=progress)
+        model.check_lengths(f"method {name}, exported for embeddings of their own lengths,")
     parts = Parts(model, window, frequencies=frequencies, progress=progress)
     one = fitted(name, parts, rows)
     whole = one.affine()

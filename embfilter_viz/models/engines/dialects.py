@@ -37,8 +37,6 @@ class Dialect(ABC):
     """What the server is, in words."""
     path: ClassVar[str] = "/v1/embeddings"
     """Where it is asked."""
-    all_tokens: ClassVar[bool] = False
-    """Whether this way is there for every token's state."""
     ways_out: ClassVar[Mapping[str, str]] = {}
     """How it is started so that it gives what is wanted: by :data:`Gives`, ``length``,
     ``precision``, ``states`` (vectors that are not normalised)."""
@@ -147,7 +145,6 @@ class VllmTokens(Dialect):
 
     engine = "vLLM"
     path = "/pooling"
-    all_tokens = True
     ways_out = _VLLM_WAYS
 
     def body(self, inputs: Inputs) -> dict[str, Any]:
@@ -167,7 +164,6 @@ class LlamaCpp(Dialect):
 
     engine = "llama.cpp"
     path = "/embedding"
-    all_tokens = True
     ways_out: ClassVar[Mapping[str, str]] = {
         "last": "start llama-server with --embedding --pooling last",
         "mean": "start llama-server with --embedding --pooling mean",

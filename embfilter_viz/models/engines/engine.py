@@ -14,10 +14,9 @@ __all__ = ["Engine", "as_text"]
 
 _TEXTS = 32
 """Texts of one request."""
-_TOKENS = 8192
-"""Tokens of one request whose texts give a vector each."""
-_TOKENS_KEPT = 2048
-"""Tokens of one request where every token's state comes back."""
+_TOKENS = 2048
+"""Tokens of one request: some seconds of a slow engine, and where every token's state comes back,
+some megabytes."""
 
 
 class Engine:
@@ -89,11 +88,10 @@ class Engine:
 
     def _groups(self, sequences: Sequence[Prepared], most: int) -> list[list[int]]:
         """Places of sequences, request by request."""
-        room = _TOKENS_KEPT if self.dialect.all_tokens else _TOKENS
         groups: list[list[int]] = []
-        tokens = room
+        tokens = _TOKENS
         for place, sequence in enumerate(sequences):
-            if tokens + len(sequence.ids) > room or len(groups[-1]) == most:
+            if tokens + len(sequence.ids) > _TOKENS or len(groups[-1]) == most:
                 groups.append([])
                 tokens = 0
             groups[-1].append(place)

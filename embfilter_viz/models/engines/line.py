@@ -46,8 +46,10 @@ class Patience:
 
     connect: float = 5.0
     """Seconds until it takes a connection."""
-    answer: float = 120.0
-    """Seconds between two signs of life once it was asked."""
+    look: float = 10.0
+    """Seconds until it says what it is."""
+    answer: float = 300.0
+    """Seconds between two signs of life once it was asked for embeddings."""
     tries: int = 7
     """How often a question is asked that meets a busy server or a lost connection."""
     first_pause: float = 0.5
@@ -200,18 +202,20 @@ class Line:
         import httpx2
 
         path, body = question
+        seconds = self.patience.look if body is None else self.patience.answer
         key = os.environ.get(API_KEY, "").strip()
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         try:
             answer = await client.request(
-                "GET" if body is None else "POST", self.url + path, json=body, headers=headers
-            )
+                "GET" if body is None else "POST", self.url + path, json=body, headers=headers,
+                timeout=httpx2.Timeout(seconds, connect=self.patience.connect, pool=None),
+            )  # fmt: skip
         except httpx2.TimeoutException as error:
             if isinstance(error, httpx2.ConnectTimeout):
                 raise self._unreachable(error) from error
             raise InputError(
-                f"{self.url}{path}: no answer within {self.patience.answer:g} s; look after the "
-                "server and run again. What was finished is kept"
+                f"{self.url}{path}: no answer within {seconds:g} s; look after the server, or ask "
+                "for less at once (--engine-requests 1), and run again. What was finished is kept"
             ) from error
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
             if not self._reached or not isinstance(error, httpx2.TransportError):
@@ -230,7 +234,6 @@ class Line:
 
         here = httpx2.URL(self.url).host in _HERE
         return httpx2.AsyncClient(
-            timeout=httpx2.Timeout(self.patience.answer, connect=self.patience.connect, pool=None),
             limits=httpx2.Limits(max_connections=self.in_flight),
             trust_env=not here,  # no proxy stands between a machine and itself
         )

@@ -8,11 +8,10 @@ the length of its vectors, their precision, their order, and whether a long text
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from embfilter_viz.errors import InputError
 from embfilter_viz.models.encoding.devices import Precision
 from embfilter_viz.models.encoding.prepared import Prepared
 from embfilter_viz.models.engines.comparing import (
@@ -24,20 +23,27 @@ from embfilter_viz.models.engines.comparing import (
     compared,
     cosines,
     grid_of,
-    last_matters,
 )
 from embfilter_viz.models.engines.dialects import DIALECTS, Dialect, Gives
-from embfilter_viz.models.engines.engine import Engine, as_text
+from embfilter_viz.models.engines.engine import Engine
 from embfilter_viz.models.engines.identify import Found
 from embfilter_viz.models.engines.line import Line, RefusedError
+from embfilter_viz.models.engines.questions import (
+    LONG,
+    Asking,
+    Reader,
+    gives_by_itself,
+    head_reads,
+    opened_engine,
+    pooled_rows,
+    read_whole,
+    tokens_or_none,
+    writable,
+)
 from embfilter_viz.models.head.vocabulary import Vocabulary
 
 __all__ = ["TEXTS", "Reader", "Trial", "dialect_of", "still_answers", "try_engine"]
 
-_LONG = (
-    "The harbour town had two markets, one by the water and one behind the church, and on "
-    "Saturdays the farmers from the hills brought cheese, plums and bread to both of them. "
-) * 30
 TEXTS = (
     "A storm closed the harbour for two days.",
     "The judge dismissed the case because a witness had moved abroad.",
@@ -46,22 +52,12 @@ TEXTS = (
     "She repaired the old radio with parts from a toy, and it worked at once!",
     "Grüße aus Köln: 25 °C und kein Regen.",
     "Water boils at a lower temperature on a mountain than by the sea.",
-    _LONG,
+    LONG,
 )
 """What an engine is tried on; the last is longer than any prompt may be."""
-_SHORT = ("They said yes.", "They said it was no bird.")
 _WHAT = "Testing the engine"
 _UNIT = 1e-3
 """How far from 1 lengths may be of vectors that count as normalised."""
-_READS_ON = 0.1
-"""Share of the vocabulary below which the true next token stands where the head reads states."""
-
-
-class Reader(Protocol):
-    """A tokenizer of texts under a prompt."""
-
-    def prepare(self, texts: Sequence[str], prompt: str = ...) -> list[Prepared]:
-        """The token sequences of texts under a prompt."""
 
 
 @dataclass(frozen=True)
@@ -166,14 +162,14 @@ def try_engine(
             needed, in one line that says what was met and the way out.
     """
     sequences = reader.prepare(TEXTS, "last")
-    engine = _opened(line, found, vocabulary, W_U.shape[1], sequences[:2])
-    ask = _Asking(engine, lambda done: progress(_WHAT, done, 0, "texts"))
+    engine = opened_engine(line, found, vocabulary, W_U.shape[1], sequences[:2])
+    ask = Asking(engine, lambda done: progress(_WHAT, done, 0, "texts"))
     alone = ask(sequences[:-1], alone=True)
     together = ask(sequences[:-1])
-    gives: Gives | None = _tokens_or_none(alone, sequences[:-1])
-    rows = _pooled(alone, gives)
-    check_alone_and_together(rows, _pooled(together, gives), engine.dialect.engine, dtype)
-    batch_cosine = float(cosines(rows, _pooled(together, gives)).min())
+    gives: Gives | None = tokens_or_none(alone, sequences[:-1])
+    rows = pooled_rows(alone, gives)
+    check_alone_and_together(rows, pooled_rows(together, gives), engine.dialect.engine, dtype)
+    batch_cosine = float(cosines(rows, pooled_rows(together, gives)).min())
     normalised = bool(np.all(np.abs(np.linalg.norm(rows, axis=1) - 1) < _UNIT))
     warning, met, precision = "", None, "" if normalised else grid_of(rows)
     if local is not None:
@@ -182,10 +178,10 @@ def try_engine(
         met = compared(rows, may_be, local, normalised, gives, alone)
         gives = met.checked(engine.dialect, checkpoint)
     else:
-        gives = gives or _gives_by_itself(ask, reader, engine.dialect)
-        warning = _head_reads(ask, sequences[:-1], gives, W_U, checkpoint)
-    long = _writable(engine, sequences[-1])
-    states = _long(ask, long, gives, checkpoint)
+        gives = gives or gives_by_itself(ask, reader, engine.dialect)
+        warning = head_reads(ask, sequences[:-1], gives, W_U, checkpoint)
+    long = writable(engine, sequences[-1])
+    states = read_whole(ask, long, gives, checkpoint)
     if met is not None and local is not None:
         met = _with_long(met, states, local, long, gives, normalised)
         precision = coarsest(precision, met.precision)
@@ -225,13 +221,13 @@ def still_answers(trial: Trial, engine: Engine, reader: Reader, dtype: Precision
     """
     sequences = reader.prepare(TEXTS[:2], "last")
     try:
-        found = _Asking(engine, lambda done: None)(sequences)
+        found = Asking(engine, lambda done: None)(sequences)
     except RefusedError:
         return False
-    gives = _tokens_or_none(found, sequences)
+    gives = tokens_or_none(found, sequences)
     if (gives == "tokens") != (trial.gives == "tokens"):
         return False
-    rows, known = _pooled(found, gives), np.asarray(trial.reference)
+    rows, known = pooled_rows(found, gives), np.asarray(trial.reference)
     if rows.shape != known.shape:
         return False
     allowed = {"float32": 1e-6, "float16": 1e-4, "bfloat16": 1e-2}[dtype]
@@ -240,132 +236,6 @@ def still_answers(trial: Trial, engine: Engine, reader: Reader, dtype: Precision
     if trial.precision == "float32" and grid_of(rows):
         return False
     return bool(same and np.all(np.abs(lengths - 1) < 0.02))
-
-
-class _Asking:
-    """Questions of the trial, with the texts that were asked counted."""
-
-    def __init__(self, engine: Engine, told: Callable[[int], None]) -> None:
-        self.engine = engine
-        self._told = told
-        self._done = 0
-
-    def __call__(self, sequences: Sequence[Prepared], *, alone: bool = False) -> list[np.ndarray]:
-        """The states of each sequence, in their order."""
-        found: dict[int, np.ndarray] = {}
-        beat = lambda: self._told(self._done)  # noqa: E731
-        for places, states in self.engine.states(sequences, alone=alone, beat=beat):
-            found.update(zip(places, states, strict=True))
-            self._done += len(places)
-            beat()
-        return [found[place] for place in range(len(sequences))]
-
-
-def _opened(
-    line: Line, found: Found, vocabulary: Vocabulary, d_model: int, probes: Sequence[Prepared]
-) -> Engine:
-    """The engine, asked in the first way that it does not refuse.
-
-    Args:
-        line: the way to it.
-        found: what it said it is.
-        vocabulary: the tokens of the checkpoint.
-        d_model: numbers of a state.
-        probes: what is asked.
-
-    Returns:
-        the engine.
-
-    Raises:
-        RefusedError: it refuses all of them.
-    """
-    refused: RefusedError | None = None
-    for dialect in found.ways:
-        engine = Engine(line, dialect, vocabulary, d_model)
-        try:
-            _ = _Asking(engine, lambda done: None)(probes)
-        except RefusedError as error:
-            if error.status in (401, 403):
-                raise
-            refused = refused or error
-        else:
-            return engine
-    assert refused is not None, "there is a way to ask every engine"
-    raise refused
-
-
-def _tokens_or_none(found: Sequence[np.ndarray], sequences: Sequence[Prepared]) -> Gives | None:
-    """``tokens`` where every token's state came; None where one state a text did.
-
-    Raises:
-        InputError: some of the tokens' states came.
-    """
-    counts = [len(states) for states in found]
-    if counts == [len(one.ids) for one in sequences]:
-        return "tokens"
-    if set(counts) == {1}:
-        return None
-    at = next(
-        i for i, (n, one) in enumerate(zip(counts, sequences, strict=True)) if n != len(one.ids)
-    )
-    raise InputError(
-        f"the engine answers {counts[at]} states for {len(sequences[at].ids)} tokens; it reads "
-        "other tokens than it was sent, so start it without a template and without added tokens"
-    )
-
-
-def _pooled(found: Sequence[np.ndarray], gives: Gives | None) -> np.ndarray:
-    """(n, d) what came, of every token's states the last."""
-    return np.stack([states[-1] for states in found]).astype(np.float64)
-
-
-def _writable(engine: Engine, sequence: Prepared) -> Prepared:
-    """The sequence, for a server of texts without the last tokens that no text gives."""
-    if engine.dialect.takes_ids:
-        return sequence
-    n = len(sequence.ids)
-    for kept in range(n, max(n - 32, 1), -1):
-        if as_text(engine.vocabulary, sequence.ids[:kept]) is not None:
-            return Prepared(sequence.ids[:kept], kept - 1, True)
-    return sequence
-
-
-def _long(ask: _Asking, sequence: Prepared, gives: Gives, checkpoint: str) -> np.ndarray:
-    """(n, d) the states of a text of as many tokens as a prompt may have.
-
-    Args:
-        ask: the engine.
-        sequence: the text.
-        gives: what the engine answers.
-        checkpoint: the model, for messages.
-
-    Returns:
-        one row, or a row a token.
-
-    Raises:
-        InputError: it is refused, or read in part.
-    """
-    n, way_out = len(sequence.ids), ask.engine.dialect.ways_out.get("length", "")
-    out = f"; {way_out}" if way_out else ""
-    words = f"{ask.engine.dialect.engine}: prompts of {checkpoint} have up to {n} tokens, and"
-    ids, quarter = sequence.ids, len(sequence.ids) // 4
-    other_end = Prepared((*ids[:-1], ids[1]), n - 1, True)
-    other_start = Prepared((ids[0], *ids[quarter:0:-1], *ids[quarter + 1 :]), n - 1, True)
-    try:
-        (states,) = ask([sequence])
-    except RefusedError as error:
-        raise InputError(f"{words} it refuses one of {n} ({error}){out}") from error
-    if gives == "tokens":
-        if len(states) != n:
-            raise InputError(f"{words} it reads {len(states)} of one{out}")
-        return states
-    if not ask.engine.dialect.takes_ids:
-        return states  # a text with other tokens in it may not be written
-    whole, end, start = (_pooled([one], gives) for one in (states, *ask([other_end, other_start])))
-    for changed, where in ((end, "end"), (start, "beginning")):
-        if not last_matters(whole, changed):
-            raise InputError(f"{words} it cuts the {where} of long ones{out}")
-    return states
 
 
 def _with_long(
@@ -392,53 +262,3 @@ def _with_long(
     start = 0 if gives == "mean" else len(sequence.ids) - 1
     ours = local([Prepared(sequence.ids, start, True)])
     return met.beside(np.asarray(states[-1:], dtype=np.float64), ours, normalised)
-
-
-def _gives_by_itself(ask: _Asking, reader: Reader, dialect: Dialect) -> Gives:
-    """Last or mean, by how much the last words of a short and of a long text change a vector.
-
-    The last token's state changes by about as much in both; a mean over n tokens by 1/n of it.
-    """
-    paragraph = _LONG[: len(_LONG) // 12]
-    texts = [*_SHORT, *(f"{paragraph}{end}" for end in _SHORT)]
-    rows = _pooled(ask(reader.prepare(texts, "last")), None)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    short, long = np.linalg.norm(rows[0] - rows[1]), np.linalg.norm(rows[2] - rows[3])
-    if short < 1e-6 or long < 1e-6:
-        raise InputError(
-            f"{dialect.engine}: the end of a text changes nothing in its vector, so it pools the "
-            f"first token or does not read the whole; {dialect.ways_out.get('last', 'pool last')}"
-        )
-    return "mean" if long < 0.25 * short else "last"
-
-
-def _head_reads(
-    ask: _Asking, sequences: Sequence[Prepared], gives: Gives, W_U: Any, checkpoint: str
-) -> str:
-    """A warning where the head does not put the true next token near the top; else nothing.
-
-    Args:
-        ask: the engine.
-        sequences: texts.
-        gives: what the engine answers.
-        W_U: the head, (d_vocab, d_model).
-        checkpoint: the model, for messages.
-
-    Returns:
-        one sentence, or an empty one.
-    """
-    if gives == "mean" or not ask.engine.dialect.takes_ids:
-        return "Whether it serves this very checkpoint cannot be told without the local layers."
-    cut = [Prepared(one.ids[:-2], len(one.ids) - 3, False) for one in sequences if len(one.ids) > 3]
-    rows = _pooled(ask(cut), gives)
-    tokens = [one.ids[-2] for one in sequences if len(one.ids) > 3]
-    head = np.asarray(W_U, dtype=np.float32)
-    logits = rows.astype(np.float32) @ head.T
-    ranks = [int((row > row[token]).sum()) + 1 for row, token in zip(logits, tokens, strict=True)]
-    middle = int(np.median(ranks))
-    if middle <= _READS_ON * len(head):
-        return ""
-    return (
-        f"The head of {checkpoint} puts the true next token at place {middle:,} of "
-        f"{len(head):,} (median): the engine may serve another model."
-    )
