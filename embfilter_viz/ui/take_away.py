@@ -1,6 +1,7 @@
 """The window to take away: downloads, a report of what was seen, a model folder."""
 
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,7 @@ from embfilter_viz.export.folder_zip import zip_folder
 from embfilter_viz.export.index_transform import faiss_bytes
 from embfilter_viz.export.model_folder import save_model_folder
 from embfilter_viz.export.numpy_lines import numpy_zip
+from embfilter_viz.export.onnx_folder import save_onnx_folder
 from embfilter_viz.export.refinement import Refinement
 from embfilter_viz.export.session import session_report
 from embfilter_viz.export.trying import FolderExport
@@ -48,7 +50,7 @@ def take_away(
     with st.expander(f"Take the window {view.window} away", icon=":material/download:"):
         _small_files(view, view.window, name)
         _report(view, sections, about, name)
-        _folder(view, view.window, name)
+        _folders(view, view.window, name)
 
 
 def take_method_away(view: View, taken: Refinement, about: Hashable) -> None:
@@ -63,7 +65,7 @@ def take_method_away(view: View, taken: Refinement, about: Hashable) -> None:
     made_of = sha256(repr((str(view.window), about)).encode()).hexdigest()[:8]
     with st.expander(f"Take {taken.method} away", icon=":material/download:"):
         _small_files(view, taken, taken.method, f" of {taken.method}")
-        _folder(view, taken, f"{taken.method}-{made_of}", f" of {taken.method}")
+        _folders(view, taken, f"{taken.method}-{made_of}", f" of {taken.method}")
 
 
 def _small_files(view: View, what: Window | Refinement, name: str, of: str = "") -> None:
@@ -112,13 +114,52 @@ def _report(
                            icon=":material/description:")  # fmt: skip
 
 
-def _folder(view: View, what: Window | Refinement, name: str, of: str = "") -> None:
-    """Have the folder for sentence-transformers written and packed.
+@dataclass(frozen=True)
+class _Kind:
+    """One form of a folder with the whole model."""
+
+    reader: str
+    """The library that opens it, as the buttons name it."""
+    libraries: tuple[str, ...]
+    """Packages that writing it needs."""
+    extra: str
+    """The extra that brings them."""
+    save: Callable[..., FolderExport]
+    """Writes it."""
+    suffix: str
+    """Put behind the folder's name."""
+    lines: str
+    """Python that opens the folder ``{name}``."""
+
+
+_KINDS = (
+    _Kind(
+        "sentence-transformers",
+        ("sentence_transformers",),
+        "deploy",
+        lambda *given, **more: save_model_folder(*given, **more),
+        "",
+        "from sentence_transformers import SentenceTransformer\n\n"
+        "model = SentenceTransformer({name!r})",
+    ),
+    _Kind(
+        "onnxruntime",
+        ("onnx", "onnxscript", "onnxruntime"),
+        "onnx",
+        lambda *given, **more: save_onnx_folder(*given, **more),
+        "-onnx",
+        "from embed import Embedder  # embed.py lies in the folder\n\nmodel = Embedder({name!r})",
+    ),
+)
+
+
+def _folders(view: View, what: Window | Refinement, name: str, of: str = "") -> None:
+    """Have folders with the whole model written and packed.
 
     Args:
         view: the page's model and prompt.
         what: the window, or another method made ready.
-        name: of the folder; it says what it is made of.
+        name: of the folders; it says what they are made of.
         of: what the buttons add to their words.
     """
     if access().public:
@@ -127,8 +168,22 @@ def _folder(view: View, what: Window | Refinement, name: str, of: str = "") -> N
             "machine."
         )
         return
-    if not _is_there("sentence_transformers"):
-        st.caption("A folder for sentence-transformers: pip install 'embfilter-viz[deploy]'")
+    for kind in _KINDS:
+        _folder(view, what, kind, f"{name}{kind.suffix}", of)
+
+
+def _folder(view: View, what: Window | Refinement, kind: _Kind, name: str, of: str) -> None:
+    """Have one folder written and packed.
+
+    Args:
+        view: the page's model and prompt.
+        what: the window, or another method made ready.
+        kind: its form.
+        name: of the folder.
+        of: what the buttons add to their words.
+    """
+    if not all(map(_is_there, kind.libraries)):
+        st.caption(f"A folder for {kind.reader}: pip install 'embfilter-viz[{kind.extra}]'")
         return
     model, prompt = view.model, view.prompt
     # A place of ours: whoever opens the explorer must not choose what is written where.
@@ -136,7 +191,7 @@ def _folder(view: View, what: Window | Refinement, name: str, of: str = "") -> N
 
     def work(progress: Progress) -> FolderExport:
         place.parent.mkdir(exist_ok=True)
-        made = save_model_folder(place, model, what, prompt=prompt, progress=progress)
+        made = kind.save(place, model, what, prompt=prompt, progress=progress)
         keep_within(place.parent, keep=place.name)
         return made
 
@@ -144,19 +199,26 @@ def _folder(view: View, what: Window | Refinement, name: str, of: str = "") -> N
     _forget_what_is_gone(key, place)
     made = outcome(
         key,
-        "Writing the folder",
+        f"Writing the folder for {kind.reader}",
         work,
-        button=f"Write a folder{of} for sentence-transformers",
+        button=f"Write a folder{of} for {kind.reader}",
         note="The whole model with prompt, pooling and projection. It needs as much disk space as "
         f"the model itself. Beyond {in_words(MOST_BYTES)}, the oldest exports are removed here.",
     )
     if made is not None:
         st.markdown(f"{in_words(made.n_bytes)} written. {escaped(made.check.sentence)}")
-        _download(made, name, of)
+        _download(made, kind, name, of)
 
 
-def _download(made: FolderExport, name: str, of: str) -> None:
-    """The folder as one file for the reader's own machine, and where it lies on this one."""
+def _download(made: FolderExport, kind: _Kind, name: str, of: str) -> None:
+    """The folder as one file for the reader's own machine, and where it lies on this one.
+
+    Args:
+        made: the folder.
+        kind: its form.
+        name: of the file, without an ending.
+        of: what the buttons add to their words.
+    """
     if made.n_bytes > LARGEST_DOWNLOAD:
         st.caption(
             f"{in_words(made.n_bytes)} are too much for a download from this page. Fetch the "
@@ -175,17 +237,17 @@ def _download(made: FolderExport, name: str, of: str) -> None:
         key,
         "Packing the folder",
         pack,
-        button=f"Pack the folder{of} into a zip to download",
+        button=f"Pack the folder{of} for {kind.reader} into a zip to download",
         note=f"This needs {in_words(made.n_bytes)} more on this server's disk.",
     )
     if packed is not None and packed.is_file():
         st.download_button(
-            f"Model folder{of}, {in_words(packed.stat().st_size)}", packed.read_bytes,
-            f"{name}.zip", "application/zip", on_click="ignore", icon=":material/folder_zip:",
+            f"Model folder{of} for {kind.reader}, {in_words(packed.stat().st_size)}",
+            packed.read_bytes, f"{name}.zip", "application/zip", on_click="ignore",
+            icon=":material/folder_zip:",
         )  # fmt: skip
     st.code(
-        "from sentence_transformers import SentenceTransformer\n\n"
-        f"model = SentenceTransformer({made.path.name!r})  # unpacked here; on this server it is\n"
+        f"{kind.lines.format(name=made.path.name)}  # unpacked here; on this server it is\n"
         f"# {made.path}",
         language="python",
     )

@@ -40,6 +40,7 @@ def test_the_fold_offers_everything_and_starts_nothing(tiny_model: Model) -> Non
     assert [as_read(button.label) for button in app.button] == [
         "Make a report",
         "Write a folder for sentence-transformers",
+        "Write a folder for onnxruntime",
     ]
 
 
@@ -56,11 +57,13 @@ def test_a_folder_is_packed_and_can_be_downloaded(
     app.session_state["view"] = View(tiny_model, "prompteol", Window(3, 20, 32))
     app.session_state["about"] = "a folder"
     app.run()
-    for words in ("Write a folder", "Pack the folder into a zip"):
+    for words in ("Write a folder", "Pack the folder for sentence-transformers"):
         next(button for button in app.button if button.label.startswith(words)).click()
         app.run()
     assert not app.exception
-    assert app.get("download_button")[-1].proto.label.startswith("Model folder, ")
+    assert app.get("download_button")[-1].proto.label.startswith(
+        "Model folder for sentence-transformers, "
+    )
     (packed,) = cache_folder().glob("exports/*.zip")
     with zipfile.ZipFile(packed) as archive:
         assert archive.namelist() == [f"{packed.stem}/modules.json"]
@@ -73,6 +76,25 @@ def test_a_folder_is_packed_and_can_be_downloaded(
     assert not app.exception
     next(button for button in app.button if button.label.startswith("Write a folder")).click().run()
     assert [path.name for path in packed.parent.iterdir()] == [packed.stem]
+
+
+def test_an_onnx_folder_is_written_beside_it(
+    tiny_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def save(path: Path, *_: Any, **__: Any) -> FolderExport:
+        path.mkdir(parents=True)
+        return FolderExport(path, 2, SimpleNamespace(sentence="It agrees."))  # type: ignore[arg-type]
+
+    monkeypatch.setattr("embfilter_viz.ui.take_away.save_onnx_folder", save)
+    app = AppTest.from_function(script, default_timeout=30)
+    app.session_state["view"] = View(tiny_model, "prompteol", Window(3, 20, 32))
+    app.session_state["about"] = "an ONNX folder"
+    app.run()
+    button = next(one for one in app.button if one.label.endswith("for onnxruntime"))
+    button.click().run()
+    assert not app.exception
+    (folder,) = cache_folder().glob("exports/*-onnx-*")
+    assert f"Embedder('{folder.name}')" in app.code[-1].value
 
 
 def test_a_report_is_not_offered_once_the_page_says_something_else(
