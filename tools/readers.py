@@ -8,6 +8,7 @@ and prints the table of docs/exports.md. An environment that is there already is
 import argparse
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -89,8 +90,7 @@ def main() -> None:
             try:
                 found = probe(place, python, folder_for(place, prompt, release))
             except subprocess.CalledProcessError as error:
-                said = error.stderr.decode(errors="replace").strip().splitlines()[-1][:120]
-                print(f"| {reader} | {prompt} | refuses it: {said} | | |", flush=True)
+                print(f"| {reader} | {prompt} | refuses it: {reason(error)} | | |", flush=True)
                 continue
             row(reader, prompt, found, ours[prompt])
     if given.vllm:
@@ -151,6 +151,13 @@ def probe(place: Path, python: str, folder: Path) -> np.ndarray:
     unset = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     subprocess.run(asked, check=True, capture_output=True, env=unset)
     return np.asarray(np.load(out))
+
+
+def reason(error: subprocess.CalledProcessError) -> str:
+    """The line of a traceback that names the exception, shortened."""
+    lines = error.stderr.decode(errors="replace").strip().splitlines()
+    named = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
+    return (named or lines or [""])[-1][:120]
 
 
 @contextmanager
