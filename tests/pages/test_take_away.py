@@ -1,7 +1,9 @@
 """The fold that takes a window away, drawn without a browser."""
 
 import shutil
+import time
 import zipfile
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +28,23 @@ def script() -> None:
     from embfilter_viz.ui.take_away import take_away
 
     take_away(st.session_state["view"], about=st.session_state["about"])
+
+
+def awaited(app: AppTest, found: Callable[[], Any]) -> Any:
+    """What ``found`` gives once the page has it: a job ends in its own time."""
+    for _ in range(200):
+        if there := found():
+            return there
+        time.sleep(0.1)
+        app.run()
+    raise AssertionError("the page never had it")
+
+
+def button(app: AppTest, words: str) -> Any:
+    """The button whose words begin so."""
+    return awaited(
+        app, lambda: [one for one in app.button if as_read(one.label).startswith(words)]
+    )[0]
 
 
 def test_the_fold_offers_everything_and_starts_nothing(tiny_model: Model) -> None:
@@ -58,8 +77,9 @@ def test_a_folder_is_packed_and_can_be_downloaded(
     app.session_state["about"] = "a folder"
     app.run()
     for words in ("Write a folder", "Pack the folder for sentence-transformers"):
-        next(button for button in app.button if button.label.startswith(words)).click()
-        app.run()
+        button(app, words).click().run()
+    awaited(app, lambda: app.code)
+    awaited(app, lambda: len(app.get("download_button")) > 3)
     assert not app.exception
     assert app.get("download_button")[-1].proto.label.startswith(
         "Model folder for sentence-transformers, "
@@ -74,7 +94,8 @@ def test_a_folder_is_packed_and_can_be_downloaded(
     shutil.rmtree(packed.with_suffix(""))
     app.run()
     assert not app.exception
-    next(button for button in app.button if button.label.startswith("Write a folder")).click().run()
+    button(app, "Write a folder").click().run()
+    awaited(app, lambda: app.code)
     assert [path.name for path in packed.parent.iterdir()] == [packed.stem]
 
 
@@ -90,8 +111,8 @@ def test_an_onnx_folder_is_written_beside_it(
     app.session_state["view"] = View(tiny_model, "prompteol", Window(3, 20, 32))
     app.session_state["about"] = "an ONNX folder"
     app.run()
-    button = next(one for one in app.button if one.label.endswith("for onnxruntime"))
-    button.click().run()
+    button(app, "Write a folder for onnxruntime").click().run()
+    awaited(app, lambda: app.code)
     assert not app.exception
     (folder,) = cache_folder().glob("exports/*-onnx-*")
     assert f"Embedder('{folder.name}')" in app.code[-1].value
