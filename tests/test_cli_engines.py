@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from embfilter_viz.engine_model import EngineModel
-from tests.models.engines.stand_in import StandIn, encoder_of, serving
+from tests.models.engines.stand_in import LocalOnce, StandIn, serving
 from tests.models.tiny_checkpoints import one_thread
 from tests.test_cli import TEXTS, Run, file, one_cache, run
 
@@ -22,7 +22,7 @@ PAIRS = "sentence1\tsentence2\tscore\n" + "\n".join(
 
 @pytest.fixture(autouse=True)
 def loaded_once(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(EngineModel, "_local", lambda self: encoder_of(tiny))
+    monkeypatch.setattr(EngineModel, "_local", lambda self: LocalOnce(tiny))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from embfilter_viz.errors import Cancelled, InputError
 from embfilter_viz.model import Model
 from embfilter_viz.models.engines.line import API_KEY, Line, Patience
 from embfilter_viz.models.engines.trial import TEXTS
-from tests.models.engines.stand_in import StandIn, encoder_of, serving
+from tests.models.engines.stand_in import LocalOnce, StandIn, serving
 from tests.models.tiny_checkpoints import build_model, one_thread, save
 
 __all__ = ["one_thread"]
@@ -54,7 +54,7 @@ def engine_of(address: str, tiny: Path, *, dtype: str = "float32", in_flight: in
 @pytest.fixture(autouse=True)
 def loaded_once(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The local layers are loaded once for all tests; one test loads them as everybody does."""
-    monkeypatch.setattr(EngineModel, "_local", lambda self: encoder_of(tiny))
+    monkeypatch.setattr(EngineModel, "_local", lambda self: LocalOnce(tiny))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from embfilter_viz.engine_model import EngineModel
 from embfilter_viz.errors import InputError
 from embfilter_viz.ui.access import ENGINES_VARIABLE, Access
-from tests.models.engines.stand_in import StandIn, encoder_of, serving
+from tests.models.engines.stand_in import LocalOnce, StandIn, serving
 from tests.pages.explorer import Explorer
 
 
@@ -25,7 +25,7 @@ def test_a_link_makes_the_server_ask_no_address(tiny: Path) -> None:
 def test_an_engine_named_at_the_start_is_tested_and_reads_the_texts(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(EngineModel, "_local", lambda self: encoder_of(tiny))
+    monkeypatch.setattr(EngineModel, "_local", lambda self: LocalOnce(tiny))
     with serving(StandIn(tiny)) as address:
         name = f"engine:{address}#tiny={tiny}"
         monkeypatch.setenv(ENGINES_VARIABLE, name)

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 from embfilter_viz.errors import InputError
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx2
 
 __all__ = ["API_KEY", "IN_FLIGHT", "Line", "Patience", "Question", "RefusedError"]
@@ -234,6 +236,7 @@ class Line:
 
         here = httpx2.URL(self.url).host in _HERE
         return httpx2.AsyncClient(
+            verify=_certificates(),
             limits=httpx2.Limits(max_connections=self.in_flight),
             trust_env=not here,  # no proxy stands between a machine and itself
         )
@@ -260,6 +263,14 @@ class Line:
             "the name of the model, or take shorter texts",
             status,
         )
+
+
+@cache
+def _certificates() -> "ssl.SSLContext":
+    """The certificates that servers are known by; reading them takes longer than a question."""
+    import httpx2
+
+    return httpx2.create_ssl_context()
 
 
 @cache

@@ -7,7 +7,7 @@ import base64
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -40,6 +40,23 @@ def states_of(folder: Path, ids: tuple[int, ...]) -> np.ndarray:
 def encoder_of(folder: Path) -> Encoder:
     """The tiny model in ``folder``, on one thread."""
     return Encoder(outline_of_folder(folder, "tiny"), threads=1)
+
+
+class LocalOnce:
+    """The local layers for a trial, which reads the same texts in every test."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def pooled(self, sequences: Sequence[Prepared], **_: Any) -> np.ndarray:
+        """As ``Encoder.pooled``."""
+        return _pooled(self.folder, tuple(sequences))
+
+
+@cache
+def _pooled(folder: Path, sequences: tuple[Prepared, ...]) -> np.ndarray:
+    with _READING:
+        return encoder_of(folder).pooled(sequences)
 
 
 @dataclass
