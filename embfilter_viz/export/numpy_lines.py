@@ -27,12 +27,17 @@ def numpy_lines(about: Provenance, file: str, check: Check | None = None) -> str
     )
     return f"""# Made by embfilter-viz {about.version}: {about.title} in NumPy alone.
 {said}
-{checked}import numpy as np
+{checked}from pathlib import Path
+
+import numpy as np
+
+# Beside this script; in a notebook, in the folder that it runs in.
+here = Path(globals().get("__file__", ".")).parent
 
 {lines}"""
 
 
-_WINDOW_LINES = '''V = np.load({file}).astype(np.float64)  # {d} × {k}, orthonormal
+_WINDOW_LINES = '''V = np.load(here / {file}).astype(np.float64)  # {d} × {k}, orthonormal
 
 
 def embed_filter(embeddings, full=False):
@@ -43,7 +48,7 @@ def embed_filter(embeddings, full=False):
     return filtered.astype(np.float32)
 '''
 
-_MAP_LINES = '''A = np.load({file}).astype(np.float64)  # {rows} × {k}, the offset in the last row
+_MAP_LINES = '''A = np.load(here / {file}).astype(np.float64)  # {rows} × {k}, offset last
 
 
 def embed_filter(embeddings):

@@ -1,6 +1,7 @@
 """The filter file, the FAISS transform and the NumPy lines, each used by what it is for."""
 
 import json
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,16 @@ def test_the_numpy_lines_run_as_they_are(
     np.testing.assert_array_equal(namespace["embed_filter"](E), own.transform(E))
     own.full = True
     np.testing.assert_array_equal(namespace["embed_filter"](E, full=True), own.transform(E))
+
+
+def test_the_numpy_lines_find_their_numbers_from_anywhere(
+    tiny_model: Model, tmp_path: Path, E: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_numpy(tmp_path / "lines.py", tiny_model, WINDOW)
+    monkeypatch.chdir("/")
+    own = EmbedFilter(tiny_model.spectrum, window=WINDOW).transform(E)
+    imported = runpy.run_path(str(tmp_path / "lines.py"))
+    np.testing.assert_array_equal(imported["embed_filter"](E), own)
 
 
 METHODS_TAKEN = ["mean-subtraction", "mean-projection", "soft-whitening", "first-direction",

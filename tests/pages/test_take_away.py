@@ -138,5 +138,5 @@ def test_the_zip_holds_a_script_and_its_matrix(tiny_model: Model) -> None:
     with zipfile.ZipFile(BytesIO(numpy_zip(tiny_model, Window(3, 20, 32)))) as archive:
         assert sorted(archive.namelist()) == ["embed_filter.npy", "embed_filter.py"]
         V = np.load(BytesIO(archive.read("embed_filter.npy")))
-        assert b"np.load('embed_filter.npy')" in archive.read("embed_filter.py")
+        assert b"np.load(here / 'embed_filter.npy')" in archive.read("embed_filter.py")
     np.testing.assert_array_equal(V, tiny_model.spectrum.V[:, 3:20])
