@@ -9,6 +9,7 @@ Exits with 1 where a fault was found; the first input of each kind is then kept 
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,8 @@ from tests.fuzz.targets import ALL, TARGETS
 FAILED = Path(__file__).with_name("failed")
 SECONDS = 10.0
 """In which an input must be answered."""
+_IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+"""A folder for the inputs, each of which is written to a file: on a disk that takes the longest."""
 _IMPORTS = 120.0
 """Seconds for the first input, with which libraries are imported."""
 
@@ -54,7 +57,7 @@ def fuzz(name: str, iterations: int, seed: int = 0) -> Found:
 
 def _in_child(name: str, first: int, last: int, seed: int, found: Found) -> int:
     """Read inputs in a child until all are read or it ends; the number of the next one."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=_IN_MEMORY) as folder:
         room = Path(folder)
         command = [sys.executable, "-m", "tests.fuzz.child", name]
         command += [*map(str, (first, last, seed)), folder]

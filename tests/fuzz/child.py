@@ -14,6 +14,7 @@ import time
 import traceback
 import warnings
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,12 @@ LONGEST_LINE = 1000
 def input_of(target: Target, number: int, seed: int) -> bytes:
     """The input of that number: always the same."""
     rng = random.Random(f"{target.name} {seed} {number}")
-    return target.change(rng, rng.choice(target.seeds()))
+    return target.change(rng, rng.choice(_seeds(target)))
+
+
+@cache
+def _seeds(target: Target) -> list[bytes]:
+    return target.seeds()
 
 
 def outcome_of(target: Target, data: bytes, folder: Path) -> str:

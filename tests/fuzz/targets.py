@@ -58,6 +58,7 @@ def safetensors_seed() -> bytes:
     return save(made, metadata={"format": "pt"})
 
 
+@cache
 def config_seeds() -> list[bytes]:
     plain = {
         "model_type": "llama",
