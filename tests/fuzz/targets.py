@@ -142,6 +142,32 @@ def adapter_seeds() -> list[bytes]:
     return [json.dumps(said).encode()]
 
 
+def modules_seeds() -> list[bytes]:
+    kinds = ("Transformer", "Pooling", "Normalize")
+    lines = [
+        {"idx": i, "name": str(i), "path": f"{i}_{kind}" if i else "",
+         "type": f"sentence_transformers.models.{kind}"}
+        for i, kind in enumerate(kinds)
+    ]  # fmt: skip
+    return [json.dumps(lines).encode()]
+
+
+def pooling_seeds() -> list[bytes]:
+    old = {"word_embedding_dimension": WIDTH, "pooling_mode_mean_tokens": True}
+    return [json.dumps(one).encode() for one in (old, {"pooling_mode": "lasttoken"})]
+
+
+def transformer_seeds() -> list[bytes]:
+    more = {"tokenizer_args": {"padding_side": "left"}, "model_args": {"dtype": "float32"}}
+    return [json.dumps({"max_seq_length": 128, "do_lower_case": False} | more).encode()]
+
+
+def embedder_seeds() -> list[bytes]:
+    prompts = {"query": "find: ", "document": ""}
+    said = {"prompts": prompts, "default_prompt_name": "query", "truncate_dim": None}
+    return [json.dumps(said | {"model_type": "SentenceTransformer"}).encode()]
+
+
 @cache
 def filter_seeds() -> tuple[bytes, ...]:
     from embfilter_viz.export.filter_file import _packed
@@ -287,6 +313,29 @@ def read_adapter(path: Path) -> None:
         _ = read_adapter(path.parent, "m").brought
 
 
+def read_embedder(path: Path) -> None:
+    """How an embedder is read by its makers, of which one file is changed."""
+    from embfilter_viz.models.encoding.published import read_published
+    from embfilter_viz.models.outline import Outline
+    from embfilter_viz.models.sources.hub_embedder import embedder_folder
+
+    folder = path.parents[1] if path.name == "config.json" else path.parent
+    files = {
+        "modules.json": modules_seeds()[0],
+        "1_Pooling/config.json": pooling_seeds()[0],
+        "2_Normalize/config.json": b"{}",
+        "sentence_bert_config.json": transformer_seeds()[0],
+        "config_sentence_transformers.json": embedder_seeds()[0],
+        "model.safetensors": safetensors_seed(),
+    }
+    for place, data in files.items():
+        if not (folder / place).exists():
+            (folder / place).parent.mkdir(exist_ok=True)
+            (folder / place).write_bytes(data)
+    embedder_folder(str(folder))
+    _ = read_published(Outline("m", folder, json.loads(config_seeds()[0]), ())).as_prompt()
+
+
 def read_filter(path: Path) -> None:
     from embfilter_viz import load_filter
 
@@ -351,6 +400,13 @@ TARGETS = {
         Target("tokenizer-settings", settings_seeds, json_changed, "tokenizer_config.json",
                read_tokenizer),
         Target("adapter", adapter_seeds, json_changed, "adapter_config.json", read_adapter),
+        Target("embedder-modules", modules_seeds, json_changed, "modules.json", read_embedder),
+        Target("embedder-pooling", pooling_seeds, json_changed, "1_Pooling/config.json",
+               read_embedder),
+        Target("embedder-transformer", transformer_seeds, json_changed,
+               "sentence_bert_config.json", read_embedder),
+        Target("embedder-prompts", embedder_seeds, json_changed,
+               "config_sentence_transformers.json", read_embedder),
         Target("filter", lambda: list(filter_seeds()), filter_changed, "f.safetensors",
                read_filter),
         Target("name", _of_text("org/name", "org/name@v1.0", "folder", "./x.gguf", "smollm2-135m",

@@ -5,7 +5,6 @@ normalised. Every setting is either followed or refused by name: one that was pa
 give vectors that are not the embedder's.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,15 +111,17 @@ def read_published(outline: Outline) -> Published:
     Raises:
         InputError: no sentence-transformers folder, or one that asks for more than is done here.
     """
+    from embfilter_viz.models.formats import schemas
+
     folder, name = _home(outline), f"{outline.name}: prompt {PUBLISHED.name}"
-    modules = _read_json(folder / MODULES, name, list)
+    modules = _read_json(folder / MODULES, name, schemas.Modules)
     if not is_embedder(outline):
         again = " or fetch the model again, if the hub has one" if outline.kind == "hub" else ""
         raise InputError(
             f"{name}: it has no {MODULES}, so nothing says how it is to be read; take another "
             f"prompt{again}"
         )
-    whole = _read_json(folder / "config_sentence_transformers.json", name, dict)
+    whole = _read_json(folder / "config_sentence_transformers.json", name, schemas.Embedder)
     transformer, pooling, normalised = _pipeline(modules, folder, name)
     _check_whole(whole, name)
     settings, max_tokens = _transformer(transformer, name)
@@ -161,7 +162,9 @@ def _pipeline(
     modules: list[Any], folder: Path, name: str
 ) -> tuple[dict[str, Any], dict[str, Any], bool]:
     """The settings of the transformer and of the pooling, and whether vectors are normalised."""
-    kinds = [str(one.get("type", "")) if isinstance(one, Mapping) else "" for one in modules]
+    from embfilter_viz.models.formats import schemas
+
+    kinds = [one["type"] for one in modules]
     names = [kind.rpartition(".")[2] for kind in kinds]
     foreign = next((k for k in kinds if not k.startswith("sentence_transformers.")), None)
     if "Dense" in names:
@@ -185,14 +188,16 @@ def _pipeline(
             f"its root, or {_OWN_WAY_OUT}"
         )
     read = [
-        _read_json(_inside(folder, place, name) / "config.json", name, dict) for place in places[1:]
+        _read_json(_inside(folder, place, name) / "config.json", name, schemas.Pooling)
+        for place in places[1:]
     ]
     if len(read) == 2 and read[1].get("module_input_name", "sentence_embedding") != (
         "sentence_embedding"
     ):
         raise InputError(f"{name}: it normalises single tokens, not texts; {_OWN_WAY_OUT}")
     files = sorted(folder.glob("sentence_*_config.json"))
-    return _read_json(files[0], name, dict) if files else {}, read[0], len(read) == 2
+    transformer = _read_json(files[0], name, schemas.Transformer) if files else {}
+    return transformer, read[0], len(read) == 2
 
 
 def _inside(folder: Path, place: str, name: str) -> Path:
@@ -293,20 +298,13 @@ def _pooling(config: dict[str, Any], name: str) -> tuple[Literal["last", "mean"]
     return _POOLINGS[modes[0]], config.get("include_prompt", True) is not False
 
 
-def _read_json(path: Path, name: str, kind: type) -> Any:
+def _read_json(path: Path, name: str, schema: Any) -> Any:
     """Return what a file holds; nothing where there is no such file."""
+    from embfilter_viz.models.formats.schemas import Modules, read_json
+
     if not path.is_file():
-        return kind()
-    try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise InputError(f"{name}: {path.name} is not valid JSON; download it again") from error
-    if not isinstance(found, kind):
-        raise InputError(
-            f"{name}: {path.name} must hold a JSON {'object' if kind is dict else 'list'}; "
-            f"download it again"
-        )
-    return found
+        return [] if schema is Modules else {}
+    return read_json(path, schema, name, "download it again")
 
 
 class PublishedTokens:

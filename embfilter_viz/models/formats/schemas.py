@@ -4,7 +4,6 @@ What passes here is of the types and within the bounds that all code behind reli
 is told in one line by its first fault. Keys that nobody reads here may hold anything.
 """
 
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,13 +17,17 @@ from embfilter_viz.system.regular import read_regular
 __all__ = [
     "AdapterConfig",
     "Config",
+    "Embedder",
     "FilterSaid",
     "GgufSaid",
     "Index",
     "MapSaid",
+    "Modules",
+    "Pooling",
     "TensorLine",
     "TokenizerFile",
     "TokenizerSettings",
+    "Transformer",
     "held_to",
     "json_of",
     "read_json",
@@ -162,6 +165,49 @@ class TokenizerSettings(_Header):
     eos_token: str | _Spelt | None = None
 
 
+Place = Annotated[str, Field(max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Options = dict[str, Any] | None
+
+
+class Module(_Header):
+    """One line of ``modules.json``: a step of an embedder and the folder of its settings."""
+
+    type: Word
+    path: Place = ""
+
+
+Modules = Annotated[list[Module], Field(max_length=100)]
+"""``modules.json``."""
+
+
+class Transformer(_Header):
+    """``sentence_bert_config.json`` and its kin."""
+
+    tokenizer_args: Options = None
+    processor_kwargs: Options = None
+    model_args: Options = None
+    model_kwargs: Options = None
+    config_args: Options = None
+    config_kwargs: Options = None
+    modality_config: Options = None
+    max_seq_length: Count | None = None
+
+
+class Pooling(_Header):
+    """Settings of the pooling of an embedder."""
+
+    pooling_mode: Word | list[Word] | None = None
+
+
+class Embedder(_Header):
+    """``config_sentence_transformers.json``."""
+
+    model_type: Word | None = None
+    truncate_dim: Count | None = None
+    default_prompt_name: str | None = None
+    prompts: dict[str, str | None] | None = None
+
+
 class GgufSaid(BaseModel):
     """The metadata of a GGUF, as far as it is read by name."""
 
@@ -189,9 +235,7 @@ class GgufSaid(BaseModel):
     template: str | None = Field(None, alias="tokenizer.chat_template")
 
 
-def read_json(
-    path: Path, schema: type, name: str, way_out: str = "download the file again"
-) -> dict[str, Any]:
+def read_json(path: Path, schema: Any, name: str, way_out: str = "download the file again") -> Any:
     """Return what a JSON file holds, if it keeps to ``schema``.
 
     Args:
@@ -214,8 +258,8 @@ def read_json(
     return json_of(data, schema, f"{name}: {path.name}", way_out)
 
 
-def json_of(data: bytes, schema: type, what: str, way_out: str) -> dict[str, Any]:
-    """The JSON object in ``data``, as plain Python, if it keeps to ``schema``.
+def json_of(data: bytes, schema: Any, what: str, way_out: str) -> Any:
+    """The JSON in ``data``, as plain Python, if it keeps to ``schema``.
 
     Args:
         data: UTF-8, with a byte order mark or without.
@@ -239,14 +283,18 @@ def json_of(data: bytes, schema: type, what: str, way_out: str) -> dict[str, Any
         raise InputError(
             f"{what} is not valid JSON ({_one_line(str(error))}); {way_out}"
         ) from error
-    if not isinstance(found, dict):
-        raise InputError(f"{what} must hold a JSON object, not {type(found).__name__}; {way_out}")
+    kind = list if schema is Modules else dict
+    if not isinstance(found, kind):
+        raise InputError(
+            f"{what} must hold a JSON {'list' if kind is list else 'object'}, not "
+            f"{type(found).__name__}; {way_out}"
+        )
     if schema is not dict:
         held_to(schema, found, what, way_out)
     return found
 
 
-def held_to(schema: Any, found: Mapping[str, Any], what: str, way_out: str) -> None:
+def held_to(schema: Any, found: Any, what: str, way_out: str) -> None:
     """Refuse what breaks ``schema``, by its first fault.
 
     Args:

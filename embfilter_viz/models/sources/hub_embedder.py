@@ -4,7 +4,6 @@ Only configuration, safetensors and tokenizer files are fetched; no pickle and n
 """
 
 import hashlib
-import json
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -115,15 +114,12 @@ def _foreign(name: str) -> InputError:
 
 def _checked(folder: Path, name: str) -> Path:
     """The folder, once it is known to run nothing of its own."""
-    try:
-        modules = json.loads((folder / MODULES).read_text(encoding="utf-8"))
-        kinds = [str(module["type"]) for module in modules]
-    except FileNotFoundError:
-        raise _foreign(name) from None
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(
-            f"{name}: {MODULES} is damaged ({type(error).__name__}); fetch the model again"
-        ) from None
+    from embfilter_viz.models.formats.schemas import Modules, read_json
+
+    if not (folder / MODULES).is_file():
+        raise _foreign(name)
+    modules = read_json(folder / MODULES, Modules, name, "fetch the model again")
+    kinds = [module["type"] for module in modules]
     other = next((kind for kind in kinds if not kind.startswith(_OURS)), None)
     if other is not None:
         raise InputError(
