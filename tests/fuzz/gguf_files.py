@@ -153,7 +153,7 @@ def _change_once(rng: random.Random, file: Gguf) -> None:
             tensor[0] = rng.choice((*ODD_TEXTS, file.tensors[0][0], "output.weight"))
         elif part == 1:
             tensor[1] = [rng.choice(ODD_NUMBERS) for _ in range(rng.choice((0, 1, 2, 3, 4, 5)))]
-        elif part == 2:
+        elif part == 2 and tensor[1]:
             tensor[1][rng.randrange(len(tensor[1]))] = rng.choice((*ODD_NUMBERS, 64, 33))
         elif part == 3:
             tensor[2] = rng.choice((*range(45), 2**31))

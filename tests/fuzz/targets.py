@@ -15,9 +15,17 @@ import numpy as np
 from tests.fuzz.gguf_files import gguf_changed, tiny
 from tests.fuzz.mutations import (
     Mutation,
+    bytes_changed,
     json_changed,
     safetensors_changed,
     text_changed,
+)
+from tests.fuzz.tables import (
+    json_lines_changed,
+    json_lines_seeds,
+    parquet_seeds,
+    table_changed,
+    table_seeds,
 )
 
 __all__ = ["ALL", "TARGETS", "Target"]
@@ -345,6 +353,29 @@ def read_filter(path: Path) -> None:
     _ = found.metadata["checkpoint"]
 
 
+def read_table(path: Path) -> None:
+    """Texts of a table, its preview and the task it is for."""
+    from embfilter_viz.errors import InputError
+    from embfilter_viz.evaluation.tasks import read_tasks
+    from embfilter_viz.texts import preview_table, read_texts
+    from embfilter_viz.texts.reading import read_lines
+
+    refused = None
+    data = path.read_bytes()
+    for read in (
+        lambda: read_texts(path),
+        lambda: preview_table(data, "pairs", path.name),
+        lambda: read_lines(path),
+        lambda: read_tasks(path),
+    ):
+        try:
+            read()
+        except InputError as error:
+            refused = error
+    if refused is not None:
+        raise refused
+
+
 def read_name(path: Path) -> None:
     from embfilter_viz.models.sources import hub
     from embfilter_viz.models.sources.names import repository, understood, without_place
@@ -409,6 +440,9 @@ TARGETS = {
                "config_sentence_transformers.json", read_embedder),
         Target("filter", lambda: list(filter_seeds()), filter_changed, "f.safetensors",
                read_filter),
+        Target("table", table_seeds, table_changed, "t.csv", read_table),
+        Target("table-json", json_lines_seeds, json_lines_changed, "t.jsonl", read_table),
+        Target("table-parquet", parquet_seeds, bytes_changed, "t.parquet", read_table),
         Target("name", _of_text("org/name", "org/name@v1.0", "folder", "./x.gguf", "smollm2-135m",
                                 "org/name@refs/pr/1", "~/models", "config.json"),
                text_changed, "name.txt", read_name),
