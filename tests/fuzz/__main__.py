@@ -9,6 +9,7 @@ Exits with 1 where a fault was found; the first input of each kind is then kept 
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -45,22 +46,23 @@ class Found:
         return {kind: n for kind, n in self.counts.items() if kind.startswith("fault")}
 
 
-def fuzz(name: str, iterations: int, seed: int = 0) -> Found:
+def fuzz(name: str, iterations: int, seed: int = 0, seconds: float = math.inf) -> Found:
     """Read that many inputs of a target, in as many processes as end before their time."""
     found, first = Found(), 0
     begun = time.monotonic()
-    while first < iterations:
-        first = _in_child(name, first, iterations, seed, found)
+    while first < iterations and (left := seconds - (time.monotonic() - begun)) > 0:
+        first = _in_child(name, (first, iterations), seed, found, left)
     found.seconds = time.monotonic() - begun
     return found
 
 
-def _in_child(name: str, first: int, last: int, seed: int, found: Found) -> int:
+def _in_child(name: str, numbers: tuple[int, int], seed: int, found: Found, seconds: float) -> int:
     """Read inputs in a child until all are read or it ends; the number of the next one."""
+    first, last = numbers
     with tempfile.TemporaryDirectory(dir=_IN_MEMORY) as folder:
         room = Path(folder)
         command = [sys.executable, "-m", "tests.fuzz.child", name]
-        command += [*map(str, (first, last, seed)), folder]
+        command += [*map(str, (first, last, seed)), folder, str(seconds)]
         with (
             tempfile.TemporaryFile() as log,
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as child,
@@ -146,11 +148,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--iterations", type=int, default=100_000, help="inputs of each target")
     parser.add_argument("--target", action="append", choices=sorted(TARGETS), help="all by default")
+    parser.add_argument(
+        "--seconds", type=float, default=math.inf, help="of each target, all inputs read or not"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the inputs")
     asked = parser.parse_args()
     found = {}
     for name in asked.target or TARGETS:
-        found[name] = fuzz(name, asked.iterations, asked.seed)
+        found[name] = fuzz(name, asked.iterations, asked.seed, asked.seconds)
         print(f"{name}: {dict(found[name].counts)}", file=sys.stderr, flush=True)
         for kind, data in found[name].failed.items():
             kept = FAILED / name / name_of(data)

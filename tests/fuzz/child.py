@@ -6,6 +6,7 @@ in the file ``now``, and the input itself beside it, so that whoever ends this p
 
 import hashlib
 import json
+import math
 import os
 import random
 import sys
@@ -88,7 +89,9 @@ def bound_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def run(names: list[str], first: int, last: int, seed: int, room: Path) -> None:
+def run(
+    names: list[str], first: int, last: int, seed: int, room: Path, seconds: float = math.inf
+) -> None:
     """Read the inputs ``first`` to ``last - 1`` of each target.
 
     Args:
@@ -97,6 +100,7 @@ def run(names: list[str], first: int, last: int, seed: int, room: Path) -> None:
         last: number after the last.
         seed: of all inputs.
         room: an empty folder.
+        seconds: after which no further input of a target is read.
     """
     global _channel
     _channel = os.dup(1)
@@ -115,6 +119,8 @@ def run(names: list[str], first: int, last: int, seed: int, room: Path) -> None:
         counts: Counter[str] = Counter()
         begun = time.monotonic()
         for number in range(first, last):
+            if time.monotonic() - begun > seconds:
+                break
             data = input_of(target, number, seed)
             os.pwrite(now, f"{name} {number}".ljust(60).encode(), 0)
             outcome = outcome_of(target, data, folder)
@@ -142,4 +148,6 @@ def name_of(data: bytes) -> str:
 if __name__ == "__main__":
     wanted, start, stop, drawn = sys.argv[1].split(","), *map(int, sys.argv[2:5])
     with tempfile.TemporaryDirectory() as made:
-        run(wanted, start, stop, drawn, Path(sys.argv[5] if len(sys.argv) > 5 else made))
+        place = Path(sys.argv[5] if len(sys.argv) > 5 else made)
+        longest = float(sys.argv[6]) if len(sys.argv) > 6 else math.inf
+        run(wanted, start, stop, drawn, place, longest)

@@ -46,6 +46,17 @@ def test_seeds_are_answered(name: str, tmp_path: Path) -> None:
         assert outcome_of(TARGETS[name], data, folder) == "answered"
 
 
+def test_a_panic_is_told_in_one_line_without_its_stack(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tokenizer").mkdir()
+    panics = fuzz.FAILED / "tokenizer" / "5b7b7f01fdca"
+    assert (
+        outcome_of(TARGETS["tokenizer"], panics.read_bytes(), tmp_path / "tokenizer") == "refused"
+    )
+    assert capfd.readouterr().err == ""
+
+
 def test_an_input_is_the_same_each_time() -> None:
     assert input_of(TARGETS["gguf"], 7, 0) == input_of(TARGETS["gguf"], 7, 0)
 

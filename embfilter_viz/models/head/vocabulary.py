@@ -16,7 +16,7 @@ from embfilter_viz.errors import InputError
 from embfilter_viz.models import families
 from embfilter_viz.models.gguf.tokenizer import REFUSAL
 from embfilter_viz.models.outline import Outline
-from embfilter_viz.system.panics import panics_raised
+from embfilter_viz.system.panics import PanickedError, panics_raised, quiet_on_panic
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -75,6 +75,7 @@ class Vocabulary:
         self.bos = bos
         self.eos = eos
         self.refusal = refusal
+        self._broken: str | None = None
 
     @classmethod
     def of(cls, checkpoint: Outline, d_vocab: int) -> "Vocabulary":
@@ -87,13 +88,15 @@ class Vocabulary:
         said |= _read_json(checkpoint, "tokenizer_config.json")
         config = families.text_config(checkpoint.config)
         tokenizer = _open_tokenizer(checkpoint)
-        return cls(
+        found = cls(
             tokenizer,
             d_vocab,
             bos=_special(tokenizer, said.get("bos_token"), config.get("bos_token_id")),
             eos=_special(tokenizer, said.get("eos_token"), config.get("eos_token_id")),
             refusal=f"{checkpoint.name}: {said[REFUSAL]}" if said.get(REFUSAL) else None,
         )
+        found._broken = _why_it_panics(tokenizer)
+        return found
 
     @property
     def size(self) -> int:
@@ -116,7 +119,7 @@ class Vocabulary:
 
     @cached_property
     def _around(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        with _told_in_one_line():
+        with self._told_in_one_line():
             bare = self.tokenizer.encode("a", add_special_tokens=False).ids
             full = self.tokenizer.encode("a", add_special_tokens=True).ids
         starts = (i for i in range(len(full)) if full[i : i + len(bare)] == bare)
@@ -133,7 +136,7 @@ class Vocabulary:
 
     def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text, with no special tokens; uses all cores."""
-        with _told_in_one_line():
+        with self._told_in_one_line():
             found = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return [encoding.ids for encoding in found]
 
@@ -143,9 +146,25 @@ class Vocabulary:
         Raises:
             InputError: text that is no valid Unicode (a lone surrogate).
         """
-        with _told_in_one_line():
+        with self._told_in_one_line():
             found = self.tokenizer.encode(text, add_special_tokens=False)
         return found.ids, [end for _, end in found.offsets]
+
+    @contextmanager
+    def _told_in_one_line(self) -> Iterator[None]:
+        """Return what the tokenizer refuses or panics at as an :class:`InputError`.
+
+        A file can be opened whose model lacks what a text needs, such as a token for unknown words.
+        """
+        if self._broken is not None:
+            raise InputError(_CANNOT_SPLIT.format(self._broken))
+        try:
+            with panics_raised():
+                yield
+        except (UnicodeEncodeError, TypeError) as error:
+            raise InputError(_NO_UNICODE.format(error)) from error
+        except Exception as error:  # tokenizers raises bare Exception
+            raise InputError(_CANNOT_SPLIT.format(_reason(error))) from error
 
     def text(self, id: int) -> str:
         r"""Return what a token stands for: its true text, leading space or newline included.
@@ -279,7 +298,7 @@ def _open_tokenizer(checkpoint: Outline) -> "Tokenizer":
     if path.is_file():
         read_json(path, TokenizerFile, checkpoint.name, "fetch it again")
     try:
-        with panics_raised():
+        with quiet_on_panic():
             if path.is_file():
                 return Tokenizer.from_file(str(path))
             slow = import_module("transformers").AutoTokenizer.from_pretrained(  # see backbone.py
@@ -299,19 +318,20 @@ def _reason(error: Exception) -> str:
     return lines[0][:200]
 
 
-@contextmanager
-def _told_in_one_line() -> Iterator[None]:
-    """Return what a tokenizer refuses or panics at as an :class:`InputError`.
+def _why_it_panics(tokenizer: "Tokenizer") -> str | None:
+    """Return what the tokenizer panics at as it splits a text; None where it does not.
 
-    A file can be opened whose model lacks what a text needs, such as a token for unknown words.
+    Tried once, where the stack that Rust prints can be kept from the reader.
     """
     try:
-        with panics_raised():
-            yield
-    except (UnicodeEncodeError, TypeError) as error:
-        raise InputError(_NO_UNICODE.format(error)) from error
-    except Exception as error:  # tokenizers raises bare Exception
-        raise InputError(_CANNOT_SPLIT.format(_reason(error))) from error
+        with quiet_on_panic():
+            tokenizer.encode("a", add_special_tokens=True)
+            tokenizer.encode_batch_fast(["a b", "\u00e9 12\n", ""], add_special_tokens=False)
+    except PanickedError as error:
+        return _reason(error)
+    except Exception:  # told when a text is to be split
+        return None
+    return None
 
 
 def _read_json(checkpoint: Outline, file: str) -> dict[str, Any]:
