@@ -40,7 +40,7 @@ def waiting_for(lock: Path, what: str, progress: Progress = silent) -> Iterator[
         except Timeout:
             progress(f"waiting for {what}", 0, 0, "")
         except (OSError, NotImplementedError) as error:
-            logger.info("%s: cannot be locked (%s)", lock, error)
+            logger.debug("%s: cannot be locked (%s)", lock, error)
             break
     try:
         yield

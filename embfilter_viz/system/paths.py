@@ -101,8 +101,15 @@ def is_writable(folder: Path) -> bool:
 
 @cache
 def _instead(place: str) -> Path:
-    """A folder that ends with this process."""
-    folder = Path(tempfile.mkdtemp(prefix="embfilter-viz-"))
+    """A folder that ends with this process; what killed processes left of theirs is removed."""
+    import psutil
+
+    name = "embfilter-viz-cache"
+    for left in Path(tempfile.gettempdir()).glob(f"{name}-*-*"):
+        number = left.name.removeprefix(f"{name}-").partition("-")[0]
+        if number.isdecimal() and not psutil.pid_exists(int(number)):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{name}-{os.getpid()}-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     logger.warning("%s cannot be written to, so nothing is kept for the next time", place)
     return folder

@@ -129,8 +129,7 @@ def run(
                 say({"target": name, "fault": outcome, "number": number, "input": data.hex()})
             if number % 500 == 499:
                 say({"target": name, "sofar": dict(counts), "next": number + 1})
-        seconds = time.monotonic() - begun
-        say({"target": name, "counts": dict(counts), "seconds": seconds})
+        say({"target": name, "counts": dict(counts), "seconds": time.monotonic() - begun})
 
 
 _channel = 1

@@ -27,18 +27,20 @@ def test_what_once_failed_is_answered_or_refused(path: Path, tmp_path: Path) -> 
 def test_a_short_run_finds_no_fault(tmp_path: Path) -> None:
     """In one process of its own, bounded as a long run is; libraries are imported once."""
     names = [name for name in TARGETS if not name.startswith("config-")]
-    command = [sys.executable, "-m", "tests.fuzz.child", ",".join(names), "0", "60", "1"]
+    command = [sys.executable, "-m", "tests.fuzz.child", ",".join(names), "0", "40", "1"]
     run = subprocess.run(
         [*command, str(tmp_path)], capture_output=True, text=True, check=True, timeout=120
     )
     lines = [json.loads(line) for line in run.stdout.splitlines()]
     assert [line for line in lines if "fault" in line] == []
     assert {line["target"]: sum(line["counts"].values()) for line in lines} == dict.fromkeys(
-        names, 60
+        names, 40
     )
 
 
-@pytest.mark.parametrize("name", [name for name in TARGETS if name not in ("gguf", "name")])
+@pytest.mark.parametrize(
+    "name", [name for name in TARGETS if name not in ("gguf", "name", "table")]
+)
 def test_seeds_are_answered(name: str, tmp_path: Path) -> None:
     folder = tmp_path / name
     folder.mkdir()

@@ -134,7 +134,7 @@ def _remember(path: Path, stamp: list[int], name: str, value: Any) -> None:
     try:
         write_atomically(_memo(path), json.dumps(found))
     except OSError as error:  # a read-only or full cache: known to this process alone
-        logger.info("the hash of %s cannot be kept: %s", path.name, error)
+        logger.debug("the hash of %s cannot be kept: %s", path.name, error)
 
 
 def _memo(path: Path) -> Path:
