@@ -43,7 +43,7 @@ _CHUNK = 1 << 22
 _LONGEST_NOTE = 1 << 20
 """Bytes of what is remembered of one file."""
 _here: dict[str, dict[str, Any]] = {}
-"""What this process found, by path; a cache that cannot be written to keeps nothing."""
+"""What this process found and the cache could not keep, by path."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PATTERNS = (
     *("config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "vocab*"),
@@ -130,10 +130,10 @@ def _remember(path: Path, stamp: list[int], name: str, value: Any) -> None:
     if _stamp(path) != stamp:
         return
     found = {**_notes(path), "path": str(path.resolve()), "stamp": stamp, name: value}
-    _here[str(path.resolve())] = found
     try:
         write_atomically(_memo(path), json.dumps(found))
     except OSError as error:  # a read-only or full cache: known to this process alone
+        _here[str(path.resolve())] = found
         logger.debug("the hash of %s cannot be kept: %s", path.name, error)
 
 
