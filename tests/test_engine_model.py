@@ -15,6 +15,7 @@ from embfilter_viz.model import Model
 from embfilter_viz.models.engines.line import API_KEY, Line, Patience
 from embfilter_viz.models.engines.trial import TEXTS
 from tests.models.engines.stand_in import LocalOnce, StandIn, serving
+from tests.models.hub_stand_in import Repository, hub_stand_in
 from tests.models.tiny_checkpoints import build_model, one_thread, save
 
 __all__ = ["one_thread"]
@@ -178,6 +179,8 @@ def test_without_local_layers_the_pooling_is_found_by_the_engine_alone(
     ({"pooling": "first"}, "the end of a text changes nothing"),
     ({"rounded": lambda x: x.astype(np.float16)}, "computes in float16.*all lie on that grid"),
     ({"shuffles": True}, "come back in another order"),
+    ({"kind": "llama.cpp", "weights": "Q4_1"}, r"bfloat16.*it says that its weights are in Q4_1"),
+    ({"kind": "ollama", "weights": "F16"}, r"float16, not in float32 \(it says .* F16\)"),
     ({"reads": 300}, "cuts the end of long ones"),
     ({"kind": "vllm-tokens", "pooling": "tokens", "reads": 100}, "reads 100 of one"),
 ])  # fmt: skip
@@ -400,3 +403,20 @@ def test_a_text_that_cannot_be_written_is_refused_by_its_row(tiny: Path) -> None
         model.fetch()
         with pytest.raises(InputError, match=r"row 2 of 2: Ollama takes texts and no token ids"):
             model.encode(["the cat", "東京タワー" * 100], "last")
+
+
+def test_of_a_hub_model_the_head_alone_is_fetched(
+    tiny: Path, local: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EngineModel, "_local", _LOCAL)
+    with (
+        hub_stand_in({"org/tiny": Repository(tiny)}) as hub,
+        serving(StandIn(tiny, served="org/tiny")) as address,
+    ):
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        model = open_model(f"engine:{address}#org/tiny")
+        found = model.encode(SENTENCES)
+        assert hub.bytes_sent["model.safetensors"] < (tiny / "model.safetensors").stat().st_size / 2
+    np.testing.assert_allclose(found, local.encode(SENTENCES), atol=2e-5)
+    assert isinstance(model, EngineModel)
+    assert model.trial.against == "itself"

@@ -22,6 +22,7 @@ __all__ = [
     "cosines",
     "grid_of",
     "last_matters",
+    "precision_of_weights",
 ]
 
 ALLOWED: dict[Precision, float] = {"float32": 1e-6, "float16": 1e-4, "bfloat16": 1e-2}
@@ -232,15 +233,13 @@ def coarsest(*precisions: str) -> str:
     return max(precisions, key=order.index)
 
 
-def check_precision_asked(
-    precision: str, dtype: Precision, met: Compared | None, dialect: Dialect
-) -> None:
+def check_precision_asked(precision: str, dtype: Precision, seen: str, dialect: Dialect) -> None:
     """Refuse an engine that computes in less than the precision that is asked of it.
 
     Args:
         precision: what its numbers agree with; empty where that is not known.
         dtype: what is asked of it.
-        met: how it compared with the local model, if it did.
+        seen: how that was found out, in words.
         dialect: the way it is asked, for the way out.
 
     Raises:
@@ -248,11 +247,6 @@ def check_precision_asked(
     """
     if not precision or coarsest(precision, dtype) == dtype:
         return
-    seen = (
-        "its numbers all lie on that grid"
-        if met is None or met.precision != precision
-        else f"lowest cosine {met.lowest_cosine:.7f} with the local model in float32"
-    )
     way_out = dialect.ways_out.get("precision", "start it in float32")
     if precision == "coarser":
         raise InputError(
@@ -263,6 +257,18 @@ def check_precision_asked(
         f"{dialect.engine} computes in {precision}, not in {dtype} ({seen}); {way_out}, or take "
         f"it as it is with --dtype {precision}"
     )
+
+
+def precision_of_weights(said: str) -> str:
+    """The precision of weights by the name that an engine gives them; empty where it gives none.
+
+    Weights of fewer bits count as ``bfloat16``, the coarsest that can be asked for.
+
+    >>> [precision_of_weights(said) for said in ("all F32", "F16", "Q4_K_M", "")]
+    ['float32', 'float16', 'bfloat16', '']
+    """
+    named = {"": "", "f32": "float32", "f16": "float16"}
+    return named.get(said.lower().removeprefix("all ").removeprefix("mostly "), "bfloat16")
 
 
 def grid_of(rows: np.ndarray) -> str:

@@ -42,6 +42,8 @@ class Found:
     """What it calls the model."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What of its answers changes when it is started with another model."""
+    weights: str = ""
+    """The numbers that its weights are stored in, as it names them; empty where it does not."""
 
     @property
     def words(self) -> str:
@@ -87,7 +89,9 @@ def identify(line: Line, name: EngineName) -> Found:
         props = _got(line, "/props")
         served = _served(entries, name)
         facts = _facts(entries, served)
-        return Found(LlamaCpp.engine, _field(props, "build_info"), served, facts)
+        meta = facts.get("meta")
+        weights = _field(meta, "ftype") if isinstance(meta, Mapping) else ""
+        return Found(LlamaCpp.engine, _field(props, "build_info"), served, facts, weights)
     ollama = _got(line, "/api/version") if owner in ("library", "") else {}
     if _field(ollama, "version"):
         return _ollama(line, name, _field(ollama, "version"))
@@ -101,7 +105,7 @@ def _ollama(line: Line, name: EngineName, version: str) -> Found:
     tags = _got(line, "/api/tags")
     models = tags.get("models") if isinstance(tags.get("models"), Sequence) else []
     entries = [
-        {"id": str(one.get("name")), "digest": one.get("digest")}
+        {"id": str(one.get("name")), "digest": one.get("digest"), "details": one.get("details")}
         for one in models or ()
         if isinstance(one, dict)
     ]
@@ -110,8 +114,11 @@ def _ollama(line: Line, name: EngineName, version: str) -> Found:
     if name.served not in known and f"{name.served}:latest" in known:
         plain = EngineName(name.url, f"{name.served}:latest", name.checkpoint)
     served = _served(entries, plain)
-    digest = next(one["digest"] for one in entries if one["id"] == served)
-    return Found(Ollama.engine, version, served, {"id": served, "digest": digest})
+    entry = next(one for one in entries if one["id"] == served)
+    details = entry["details"]
+    weights = _field(details, "quantization_level") if isinstance(details, Mapping) else ""
+    facts = {"id": served, "digest": entry["digest"]}
+    return Found(Ollama.engine, version, served, facts, weights)
 
 
 def _got(line: Line, path: str) -> dict[str, Any]:

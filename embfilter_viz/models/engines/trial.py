@@ -23,6 +23,7 @@ from embfilter_viz.models.engines.comparing import (
     compared,
     cosines,
     grid_of,
+    precision_of_weights,
 )
 from embfilter_viz.models.engines.dialects import DIALECTS, Dialect, Gives
 from embfilter_viz.models.engines.engine import Engine
@@ -172,6 +173,7 @@ def try_engine(
     batch_cosine = float(cosines(rows, pooled_rows(together, gives)).min())
     normalised = bool(np.all(np.abs(np.linalg.norm(rows, axis=1) - 1) < _UNIT))
     warning, met, precision = "", None, "" if normalised else grid_of(rows)
+    seen = "its numbers all lie on that grid"
     if local is not None:
         progress("Comparing the engine with the local model", 0, 0, "")
         may_be = candidates(sequences[:-1], vocabulary)
@@ -180,12 +182,19 @@ def try_engine(
     else:
         gives = gives or gives_by_itself(ask, reader, engine.dialect)
         warning = head_reads(ask, sequences[:-1], gives, W_U, checkpoint)
+        if not precision:
+            precision = precision_of_weights(found.weights)
+            seen = f"it says that its weights are in {found.weights}"
+        if not precision:
+            warning = f"{warning} Its precision could not be told.".strip()
     long = writable(engine, sequences[-1])
     states = read_whole(ask, long, gives, checkpoint)
     if met is not None and local is not None:
         met = _with_long(met, states, local, long, gives, normalised)
         precision = coarsest(precision, met.precision)
-    check_precision_asked(precision, dtype, met, engine.dialect)
+        if precision == met.precision:
+            seen = f"lowest cosine {met.lowest_cosine:.7f} with the local model in float32"
+    check_precision_asked(precision, dtype, seen, engine.dialect)
     way = next(
         name
         for name, (kind, takes_ids) in DIALECTS.items()

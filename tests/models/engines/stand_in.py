@@ -79,6 +79,8 @@ class StandIn:
     columns: int | None = None
     broken: float | None = None
     """A number in place of the first of every vector."""
+    weights: str = "all F32"
+    """What llama.cpp and Ollama say of them."""
     version: str = "0.32.0"
     key: str = ""
     """A key without which it answers nothing."""
@@ -132,9 +134,12 @@ class StandIn:
         elif path == "/api/version" and self.kind == "ollama":
             return {"version": "0.12.0"}
         elif path == "/api/tags" and self.kind == "ollama":
-            return {"models": [{"name": self.served, "digest": "sha256:1"}]}
+            details = {"quantization_level": self.weights}
+            return {"models": [{"name": self.served, "digest": "sha256:1", "details": details}]}
         if path != "/v1/models":
             return None
+        if self.kind == "llama.cpp":
+            entry["meta"] = {"n_embd": 32, "ftype": self.weights}
         return {"object": "list", "data": [{"owned_by": owner, **entry}]}
 
     def post(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
