@@ -750,6 +750,10 @@ BAD: list[tuple[list[object], str]] = [
         ["export", "MODEL", "--format", "sentence-transformers", "--prompt", "echo", "-o", "OUT"],
         r"prompt echo: its mean is over the second time",
     ),
+    (
+        ["export", "MODEL", "--format", "onnx", "--prompt", "echo", "-o", "OUT"],
+        r"prompt echo: .*, which an ONNX folder cannot do",
+    ),
     (["app", "--port", "0"], r"'--port': 0 is not in the range"),
 ]
 

@@ -199,7 +199,7 @@ At most {read.max_tokens} tokens are read: `embed.py` cuts a longer text{end}.
 {check.sentence}
 
 Text Embeddings Inference, built with its onnxruntime backend, reads such a folder by its source
-(1.9.3; not tried): `--model-id FOLDER --pooling {tei}`, which it asks for and does not use where
+(not tried): `--model-id FOLDER --pooling {tei}`, which it asks for and does not use where
 the graph gives one vector a text. It normalises unless asked not to; cut long texts before.
 
 Check it: `embfilter-viz verify FOLDER --with texts.txt`.
