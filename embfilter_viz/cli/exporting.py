@@ -165,6 +165,9 @@ def _place(kind: str, output: str, force: bool) -> AbstractContextManager[Path]:
         what = "a folder" if ending is None else "two files"
         raise InputError(f"-o -: --format {kind} writes {what}; name it")
     if ending is None:
+        from embfilter_viz.system.outputs import checked_folder
+
+        checked_folder(Path(output), inputs=inputs(), force=force)
         return nullcontext(Path(output))
     name = Path(output).name
     if output != STANDARD_OUTPUT and Path(output).suffix != ending:

@@ -18,7 +18,7 @@ from embfilter_viz.errors import InputError
 from embfilter_viz.system.files import part_of, write_atomically
 from embfilter_viz.system.paths import cache_folder
 
-__all__ = ["CARD", "beside", "checked_output", "written_folder", "written_output"]
+__all__ = ["CARD", "beside", "checked_folder", "checked_output", "written_folder", "written_output"]
 
 CARD = "embfilter.json"
 """The file that tells a folder of ours from one that only speaks of us."""
@@ -163,12 +163,41 @@ def written_folder(
         InputError: the place is taken by something foreign or read by the work, or cannot be
             written to.
     """
+    target = checked_folder(path, inputs=inputs, force=force)
+    part = part_of(target)
+    try:
+        part.mkdir()
+        yield part
+        _put_folder(part, target)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def checked_folder(path: Path, *, inputs: Iterable[Path] = (), force: bool = False) -> Path:
+    """The folder that ``path`` means, there already or not, once it may be written.
+
+    Args:
+        path: the folder as the user named it; a link means what it points to.
+        inputs: files and folders that the work reads.
+        force: whether something foreign may be moved aside.
+
+    Returns:
+        the folder without links.
+
+    Raises:
+        InputError: as of :func:`written_folder`.
+
+    >>> checked_folder(Path("/dev/null"))
+    Traceback (most recent call last):
+    embfilter_viz.errors.InputError: /dev/null: is neither a folder nor a file; name a folder
+    """
     target = Path(os.path.realpath(path))
     taken = target.exists() and not (target.is_dir() and not any(target.iterdir()))
-    ours = target.is_dir() and _marked(target / CARD)
     if taken and not (target.is_dir() or target.is_file()):
         raise InputError(f"{path}: is neither a folder nor a file; name a folder")
-    if taken and not ours and not force:
+    if taken and not _marked(target / CARD) and not force:
         raise InputError(
             f"{path}: is there already and no export of ours; choose another name, or move it "
             "aside with --force"
@@ -177,25 +206,17 @@ def written_folder(
         raise InputError(f"{path}: holds what this very work reads; write to another folder")
     if not target.parent.is_dir():
         raise InputError(f"{path}: there is no folder {target.parent}; make it first")
-    part = part_of(target)
-    try:
-        part.mkdir()
-        yield part
-        _put_folder(part, target, ours=ours)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    return target
 
 
-def _put_folder(part: Path, target: Path, *, ours: bool) -> None:
+def _put_folder(part: Path, target: Path) -> None:
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         part.replace(target)
         return
     old = _free_name(target)
     target.rename(old)
     part.rename(target)
-    if ours:
+    if _marked(old / CARD):
         shutil.rmtree(old)
 
 
