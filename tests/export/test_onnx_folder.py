@@ -27,6 +27,7 @@ from embfilter_viz.export.refinement import Refinement, refinement
 from embfilter_viz.export.tokenizing import Tokenizing
 from embfilter_viz.export.trying import LEAST_COSINE, FolderExport
 from embfilter_viz.model import Model
+from embfilter_viz.models.encoding import onnx_graph
 from embfilter_viz.models.encoding.onnx_graph import graph_of
 from tests.export.test_model_folder import TEXTS, WINDOW, cosines, with_bos
 from tests.models.tiny_checkpoints import (
@@ -245,6 +246,23 @@ def test_a_folder_whose_vectors_differ_is_not_handed_out(
     with pytest.raises(InputError, match="onnxruntime gives other vectors than ours"):
         save_onnx_folder(tmp_path / "out", tiny_model, WINDOW)
     assert list(tmp_path.glob("*out*")) == []
+
+
+def test_an_architecture_that_torch_cannot_export_is_refused_in_one_line(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: Any) -> Any:
+        raise RuntimeError("step 3 of 3") from TypeError("a dynamic\nbranch")
+
+    monkeypatch.setattr(onnx_graph, "exported", fails)
+    np.save(tmp_path / "matrix.npy", np.eye(32, 4, dtype=np.float32))
+    np.save(tmp_path / "offset.npy", np.zeros(4, np.float32))
+    with pytest.raises(InputError) as error:
+        onnx_graph.write_graph(str(tmp_path), str(tiny), "tiny", "last", 0, False)
+    assert "cannot write this architecture as ONNX (TypeError: a dynamic branch)" in str(
+        error.value
+    )
+    assert not (tmp_path / "model.onnx").exists()
 
 
 @pytest.mark.parametrize(
