@@ -21,6 +21,7 @@ ORDER = (
     ("models",),
     ("spectral",),
     ("embeddings",),
+    ("opened_head",),
     ("model", "engine_model", "yardstick", "layout_process"),
     ("evaluation",),
     ("analyses",),

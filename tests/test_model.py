@@ -12,10 +12,11 @@ import pytest
 
 from embfilter_viz import open_model
 from embfilter_viz.errors import Cancelled, InputError
-from embfilter_viz.model import FREQUENCY_SOURCES, Model, digest_of_texts
+from embfilter_viz.model import FREQUENCY_SOURCES, Model
 from embfilter_viz.models.encoding import backbone
 from embfilter_viz.models.encoding.encoder import Encoder
 from embfilter_viz.models.encoding.prompts import PROMPTS, Prompt
+from embfilter_viz.opened_head import digest_of_texts
 from embfilter_viz.store import text_key
 from tests.models.tiny_checkpoints import D_MODEL, D_VOCAB, N_LAYERS, one_thread
 
@@ -248,7 +249,7 @@ def test_four_threads_get_the_same_rows(tiny_model: Model) -> None:
 def test_four_threads_open_each_part_once(
     tiny_model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import embfilter_viz.model as module
+    import embfilter_viz.opened_head as module
 
     calls: list[str] = []
     real = module.spectrum_of
@@ -391,10 +392,10 @@ def test_frequencies_of_each_source_come_back_from_the_store_as_they_were(
     assert made.source == source
     assert made.smoothing == (0 if source == "model" else 0.5)
     assert model.frequencies(source, texts, alpha=0.5) is made
-    import embfilter_viz.model as module
-
-    for maker in ("from_model", "word_counts", "from_corpus"):
-        monkeypatch.setattr(module, maker, lambda *_, **__: pytest.fail("computed again"))
+    for maker in ("model.from_model", "opened_head.word_counts", "opened_head.from_corpus"):
+        monkeypatch.setattr(
+            f"embfilter_viz.{maker}", lambda *_, **__: pytest.fail("computed again")
+        )
     again = open_model(str(tiny)).frequencies(source, texts, alpha=0.5)
     assert again.p.tobytes() == made.p.tobytes()
     fields = ("source", "detail", "smoothing", "counted", "zeros")
@@ -489,7 +490,7 @@ def test_the_average_token_is_kept_by_gauge_and_frequencies(tiny_model: Model) -
 
 
 def test_an_opened_model_remembers_only_so_much(tiny_model: Model) -> None:
-    from embfilter_viz.model import REMEMBERED
+    from embfilter_viz.opened_head import REMEMBERED
 
     for alpha in range(1, REMEMBERED + 5):
         tiny_model.frequencies("corpus", TEXTS, alpha=alpha)

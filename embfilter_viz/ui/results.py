@@ -31,9 +31,10 @@ from embfilter_viz.analyses.translated_lens import (
 )
 from embfilter_viz.analyses.worth import PairTexts
 from embfilter_viz.evaluation.cosine_pairs import CosinePairs
-from embfilter_viz.model import Model, digest_of_texts
+from embfilter_viz.model import Model
 from embfilter_viz.models.head.frequencies import TokenFrequencies
 from embfilter_viz.models.head.languages import ENGLISH
+from embfilter_viz.opened_head import digest_of_texts
 from embfilter_viz.spectral.windows import Window
 from embfilter_viz.system.progress import Progress
 from embfilter_viz.ui.choices import View, passes_words

@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embfilter_viz import model as opened_model
+from embfilter_viz import opened_head
 from embfilter_viz.analyses.lens import (
     FREQUENT,
     Lens,
@@ -268,7 +268,7 @@ def test_a_head_is_turned_once_and_only_where_memory_is_plenty(
     tiny_model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nbytes = tiny_model.unembedding.W_U.nbytes
-    monkeypatch.setattr(opened_model, "memory_free", lambda: 4 * nbytes - 1)
+    monkeypatch.setattr(opened_head, "memory_free", lambda: 4 * nbytes - 1)
     assert tiny_model.rotated_head() is None
     states = tiny_model.layers("the cat", "mean")
     frequencies = tiny_model.frequencies("corpus", ["the cat sat"])
@@ -276,7 +276,7 @@ def test_a_head_is_turned_once_and_only_where_memory_is_plenty(
     window = Window(4, 20, D_MODEL)
     expected = filtered_logits(tiny_model, states, window, frequencies=frequencies)
     assert np.array_equal(ready.filtered_logits(window), expected)
-    monkeypatch.setattr(opened_model, "memory_free", lambda: 4 * nbytes)
+    monkeypatch.setattr(opened_head, "memory_free", lambda: 4 * nbytes)
     turned = tiny_model.rotated_head()
     assert turned is not None
     assert turned.nbytes == nbytes

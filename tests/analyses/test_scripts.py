@@ -35,6 +35,8 @@ def test_shares_of_a_model_sum_to_one_and_are_looked_at_once(
     scripts = np.array(token_scripts(model.vocabulary))
     for one in found.shares:
         assert one.frequency == pytest.approx(frequencies.p[scripts == one.script].sum())
-    monkeypatch.setattr("embfilter_viz.model.token_scripts", lambda *_, **__: pytest.fail("again"))
+    monkeypatch.setattr(
+        "embfilter_viz.opened_head.token_scripts", lambda *_, **__: pytest.fail("again")
+    )
     assert script_shares(model, frequencies).to_json() == found.to_json()
     assert open_model(str(tiny)).token_scripts() == tuple(scripts.tolist())

@@ -174,7 +174,7 @@ def test_what_chance_gives_is_drawn_at_the_bulks_own_level(
 
 def test_permutations_are_kept(tiny_model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     first = spectroscopy(tiny_model, frequencies_of(P), top=6)
-    monkeypatch.setattr("embfilter_viz.model.permuted_shifts", None)  # not made again
+    monkeypatch.setattr("embfilter_viz.opened_head.permuted_shifts", None)  # not made again
     assert spectroscopy(tiny_model, frequencies_of(P), top=6).to_json() == first.to_json()
     with pytest.raises(TypeError):
         spectroscopy(tiny_model, frequencies_of(P), top=7)
