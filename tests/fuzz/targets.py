@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -261,6 +262,33 @@ def read_checkpoint(path: Path) -> None:
             assert block.dtype == np.float32
 
 
+@cache
+def _room() -> "tempfile.TemporaryDirectory[str]":
+    return tempfile.TemporaryDirectory()  # removed as the process ends
+
+
+@cache
+def _loadable() -> Path:
+    """A tiny random Llama that loads."""
+    from tests.models.tiny_checkpoints import write_checkpoint
+
+    return write_checkpoint(Path(_room().name) / "llama").folder
+
+
+def loadable_config_seeds() -> list[bytes]:
+    return [(_loadable() / "config.json").read_bytes()]
+
+
+def read_loaded(path: Path) -> None:
+    """The model in memory, and one text through it, with another configuration than its own."""
+    from embfilter_viz.model import open_model
+
+    for file in _loadable().iterdir():
+        if not (path.parent / file.name).exists():
+            (path.parent / file.name).write_bytes(file.read_bytes())
+    open_model(str(path.parent)).encode([f"a text {path.stat().st_mtime_ns}"], "mean")
+
+
 def read_index(path: Path) -> None:
     from embfilter_viz.models.formats.checks import is_whole
     from embfilter_viz.models.formats.safetensors_header import read_tables, weight_files
@@ -427,6 +455,7 @@ TARGETS = {
                unlisted_config_seeds),
         Target("config-unlisted", unlisted_config_seeds, json_changed, "config.json",
                read_checkpoint),
+        Target("config-loaded", loadable_config_seeds, json_changed, "config.json", read_loaded),
         Target("tokenizer", tokenizer_seeds, json_changed, "tokenizer.json", read_tokenizer),
         Target("tokenizer-settings", settings_seeds, json_changed, "tokenizer_config.json",
                read_tokenizer),

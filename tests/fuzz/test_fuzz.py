@@ -12,6 +12,8 @@ from tests.fuzz import __main__ as fuzz
 from tests.fuzz.child import fault_of_line, input_of, outcome_of
 from tests.fuzz.targets import ALL, TARGETS, Target
 
+UNASKED = ("gguf", "name", "table", "config-loaded")
+"""Targets whose seeds are no files, are partly refused, or take seconds."""
 FAILED = sorted(path for path in fuzz.FAILED.glob("*/*") if path.is_file())
 
 
