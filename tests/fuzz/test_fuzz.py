@@ -85,10 +85,10 @@ def test_the_run_can_fail(tmp_path: Path) -> None:
 def test_an_input_that_takes_too_long_or_ends_the_process_is_a_fault(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fuzz, "SECONDS", 1.0)
+    monkeypatch.setattr(fuzz, "SECONDS", 0.4)
     inputs = [input_of(ALL["self-test"], number, 12) for number in range(3)]
     assert sorted(inputs) == [b"abort", b"fine", b"hang"]
     found = fuzz.fuzz("self-test", 3, 12)
-    assert found.faults == {"fault: more than 1 s": 1, "fault: the process ended with -6": 1}
+    assert found.faults == {"fault: more than 0.4 s": 1, "fault: the process ended with -6": 1}
     assert sum(found.counts.values()) == 3
     assert "| self-test | 3 |" in fuzz.table_of({"self-test": found})

@@ -8,6 +8,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -23,6 +24,7 @@ from embfilter_viz.models.encoding.quantised import (
     settings_for_loading,
     uncompiled,
 )
+from embfilter_viz.models.formats.agreement import check_filled_in
 from embfilter_viz.models.outline import Adapter, Outline
 from embfilter_viz.models.transformers_internals import (
     configuration_of,
@@ -108,6 +110,11 @@ def _from_transformers(
     transformers: Any, outline: Outline, dtype: Any
 ) -> tuple[Any, dict[str, Any]]:
     """The model and transformers' loading report."""
+    filled_in = None
+    with suppress(Exception):  # told by what follows
+        filled_in = configuration_of(outline.folder).to_dict()
+    if filled_in is not None:
+        check_filled_in(filled_in, outline.tables, outline.name)
     try:
         auto, more = _class_of(transformers, outline)
         more |= settings_for_loading(outline.config)

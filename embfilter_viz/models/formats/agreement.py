@@ -12,7 +12,7 @@ from embfilter_viz.models.families import layer_count, layers_of, text_config
 from embfilter_viz.models.formats.codes import count_numbers
 from embfilter_viz.models.formats.safetensors_header import TensorEntry
 
-__all__ = ["check_agreement"]
+__all__ = ["check_agreement", "check_filled_in"]
 
 _WIDTHS = ("hidden_size", "n_embd", "d_model")
 _TIMES_WIDTH = ("vocab_size", "intermediate_size")
@@ -56,6 +56,27 @@ def check_agreement(config: Mapping[str, Any], tables: Sequence[TensorEntry], na
     positions = max((_whole(text_config(config), key) for key in _POSITIONS), default=0)
     if config.get("model_type") in _MASKED and positions > _MOST_POSITIONS:
         raise _apart(name, f"{positions:,} positions", f"this family keeps {_MOST_POSITIONS:,}")
+
+
+def check_filled_in(config: Mapping[str, Any], tables: Sequence[TensorEntry], name: str) -> None:
+    """Refuse a width that transformers fills in and the checkpoint does not have.
+
+    Of a Llama that does not say its width transformers makes one of 4,096.
+
+    Args:
+        config: with transformers' own values where ``config.json`` is silent.
+        tables: every tensor of the checkpoint.
+        name: the model as the user typed it, for the message.
+
+    Raises:
+        InputError: a vector of that width for each token is more than all tensors hold.
+    """
+    part = text_config(config)
+    width = max(_whole(part, key) for key in _WIDTHS)
+    numbers, rows = sum(count_numbers(tables)), _whole(part, "vocab_size")
+    if rows * width > numbers:
+        asked = f"a vocab_size of {rows:,} at a width of {width:,}"
+        raise _apart(name, asked, f"the weights have {numbers:,} numbers in all")
 
 
 def _matrices(part: Mapping[str, Any]) -> Iterator[tuple[str, int]]:

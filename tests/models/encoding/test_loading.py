@@ -41,6 +41,14 @@ def refusal(folder):
     return said
 
 
+def test_a_width_that_is_not_said_is_not_made_up(folder):
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    del config["hidden_size"]  # transformers then makes a Llama of 4,096
+    path.write_text(json.dumps(config))
+    assert "at a width of 4,096 and the weights have" in refusal(folder)
+
+
 @pytest.fixture(scope="module")
 def model():
     return build_model("llama")
