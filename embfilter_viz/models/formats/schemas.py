@@ -44,7 +44,9 @@ Id = Annotated[int, Field(ge=-1, lt=1 << 32)]
 Count = Annotated[int, Field(ge=0, lt=1 << 31)]
 Counts = Count | list[Count | None] | None
 """One for all layers or one for each."""
-Layers = Annotated[int, Field(ge=0, le=10_000)]
+Layers = Annotated[int, Field(ge=1, le=10_000)]
+Positions = Annotated[int, Field(ge=8, lt=1 << 31)] | list[Count | None] | None
+"""Tokens of a text, and more than the first few words of a prompt."""
 Word = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Factor = Annotated[float, Field(allow_inf_nan=False, gt=-1e6, lt=1e6)]
@@ -85,9 +87,9 @@ class _Language(_Header):
     num_attention_heads: Counts = None
     num_key_value_heads: Counts = None
     head_dim: Counts = None
-    max_position_embeddings: Counts = None
-    n_positions: Counts = None
-    n_ctx: Counts = None
+    max_position_embeddings: Positions = None
+    n_positions: Positions = None
+    n_ctx: Positions = None
     logit_scale: Factor | Word | None = None
     lm_head_multiplier: Factor | None = None
     output_multiplier: Factor | None = None

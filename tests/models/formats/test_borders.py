@@ -85,6 +85,8 @@ def test_bytes_of_no_tensor_and_of_two(tmp_path: Path) -> None:
     ("said", "says"),
     [
         ({"num_hidden_layers": 2**31}, "less than or equal to 10000"),
+        ({"num_hidden_layers": 0}, "greater than or equal to 1"),
+        ({"max_position_embeddings": 1}, "greater than or equal to 8"),
         ({"num_hidden_layers": 9}, "asks for 9 layers and the weights have 2"),
         ({"vocab_size": 2**30}, "at a width of 4 and the weights have"),
         ({"hidden_size": "4"}, "hidden_size should be a valid integer"),
