@@ -28,7 +28,7 @@ from embfilter_viz.evaluation.mteb_tasks import (
     quiet,
 )
 from embfilter_viz.model import Model
-from embfilter_viz.models.sources.hub import endpoint
+from embfilter_viz.models.sources.hub_answers import endpoint
 from embfilter_viz.spectral.windows import PAPER_TAUS, Window
 from embfilter_viz.store import Records
 from embfilter_viz.system.progress import Progress, silent, with_heartbeat

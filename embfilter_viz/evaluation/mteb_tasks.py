@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from embfilter_viz.errors import InputError
 from embfilter_viz.evaluation.mteb_model import check_mteb
 from embfilter_viz.evaluation.paper_tasks import PAPER_TASKS, category_of
-from embfilter_viz.models.sources.hub import ANSWER_SECONDS, endpoint
+from embfilter_viz.models.sources.hub import ANSWER_SECONDS
+from embfilter_viz.models.sources.hub_answers import endpoint
 from embfilter_viz.system.progress import Progress, silent, with_progress
 
 if TYPE_CHECKING:

@@ -39,6 +39,19 @@ class Repository:
 
 
 @dataclass
+class Fault:
+    """An answer that the stand-in gives in the place of its own."""
+
+    path: str
+    """Pattern of the paths that are answered so."""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    times: int = 1_000
+    """How often, before its own answers are given again."""
+
+
+@dataclass
 class HubStandIn:
     """A running stand-in; set ``HF_ENDPOINT`` to :attr:`address`."""
 
@@ -56,6 +69,10 @@ class HubStandIn:
     """Bytes of one answer after which the line breaks, once."""
     redirects: bool = False
     """Whether weights are sent by another host, as the real one does."""
+    faults: list[Fault] = field(default_factory=list)
+    """Answers given in the place of its own."""
+    hidden_headers: tuple[str, ...] = ()
+    """Headers that it leaves out, as some mirrors do."""
     counting: threading.Lock = field(default_factory=threading.Lock)
     tokens: list[str] = field(default_factory=list)
     """Tokens that were shown to the hub itself."""
@@ -126,6 +143,10 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
+    def send_header(self, keyword: str, value: str) -> None:
+        if keyword not in self.hub.hidden_headers:
+            super().send_header(keyword, value)
+
     def do_HEAD(self) -> None:
         self._answer(body=False)
 
@@ -142,6 +163,17 @@ class _Handler(BaseHTTPRequestHandler):
             elsewhere = path.startswith("/cdn/")
             shown = self.hub.tokens_elsewhere if elsewhere else self.hub.tokens
             shown.append(self.headers["Authorization"])
+        for fault in self.hub.faults:
+            if fault.times and re.search(fault.path, path):
+                fault.times -= 1
+                self.send_response(fault.status)
+                for name, value in fault.headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(fault.body)))
+                self.end_headers()
+                if body:
+                    self.wfile.write(fault.body)
+                return
         # A data set's files lie under "datasets/org/name", and the API has them as "datasets".
         path = path.replace("/api/datasets/", "/api/models/datasets/").replace(
             "/api/models/", "/api/"

@@ -23,6 +23,8 @@ _INDEX = "model.safetensors.index.json"
 _SINGLE = "model.safetensors"
 _LONGEST_TABLE = 100_000_000
 """Bytes; the format's own limit."""
+_LFS_POINTER = b"version "
+"""The beginning of the text that Git LFS leaves where a file was not fetched."""
 _BITS = {
     **dict.fromkeys(("F64", "I64", "U64", "C64"), 64),
     **dict.fromkeys(("F32", "I32", "U32"), 32),
@@ -134,6 +136,11 @@ def table_length(start: bytes, path: Path, size: int, name: str) -> int:
     Raises:
         InputError: no safetensors file, or one cut short.
     """
+    if start == _LFS_POINTER:
+        raise InputError(
+            f"{name}: {path.name} is a Git LFS pointer in the place of the weights; fetch them "
+            f"(git lfs pull), or download the file again"
+        )
     length = int.from_bytes(start, "little")
     if size < 8 or length > min(size - 8, _LONGEST_TABLE):
         raise InputError(

@@ -21,6 +21,13 @@ from embfilter_viz.errors import InputError
 from embfilter_viz.models.families import check_causal
 from embfilter_viz.models.formats.checks import is_whole, no_safetensors, read_config
 from embfilter_viz.models.sources import adapters
+from embfilter_viz.models.sources.hub_answers import (
+    check_endpoint,
+    endpoint,
+    patiently,
+    told_in_one_line,
+    unreachable,
+)
 from embfilter_viz.system.child_process import run_in_child
 from embfilter_viz.system.memory import in_words
 from embfilter_viz.system.paths import cache_folder, home_expanded
@@ -222,6 +229,7 @@ def in_child(work: Callable[..., Any], name: str, progress: Progress, **argument
     Raises:
         InputError: the hub has not answered in time, or what ``work`` raises.
     """
+    check_endpoint(name)
     return run_in_child(
         work,
         {**arguments, "cache": str(hub_cache()), "name": name},
@@ -230,11 +238,6 @@ def in_child(work: Callable[..., Any], name: str, progress: Progress, **argument
         started=f"asking {endpoint()}",
         answer_within=(ANSWER_SECONDS, unreachable(name, "no answer")),
     )
-
-
-def endpoint() -> str:
-    """The hub's address: ``HF_ENDPOINT``, or the public one."""
-    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
 
 
 def download(repo: str, revision: str | None, cache: str, name: str, progress: Progress) -> str:
@@ -252,48 +255,6 @@ def download(repo: str, revision: str | None, cache: str, name: str, progress: P
     """
     with told_in_one_line(repo, revision, name):
         return _download(repo, revision, cache, name, progress)
-
-
-@contextlib.contextmanager
-def told_in_one_line(repo: str, revision: str | None, name: str) -> Iterator[None]:
-    """Return what the hub or the network refuses, as an :class:`InputError` with the way out."""
-    import httpx2
-    from huggingface_hub import errors
-
-    try:
-        yield
-    except errors.OfflineModeIsEnabled as error:
-        raise InputError(
-            f"{name}: not in the cache, and HF_HUB_OFFLINE forbids asking the hub; unset it, or "
-            f"pick a model that is here"
-        ) from error
-    except errors.GatedRepoError as error:
-        raise InputError(
-            f"{name}: gated: its owners ask for an agreement; accept it on {endpoint()}/{repo} "
-            f"and log in (hf auth login, or HF_TOKEN)"
-        ) from error
-    except errors.RevisionNotFoundError as error:
-        raise InputError(
-            f"{name}: {repo} has no revision {revision}; give a branch, tag or commit of it"
-        ) from error
-    except errors.RepositoryNotFoundError as error:
-        raise InputError(
-            f"{name}: the hub has no model {repo}, or it is private; check the spelling, or log in "
-            f"(hf auth login, or HF_TOKEN)"
-        ) from error
-    except errors.HfHubHTTPError as error:
-        status = error.response.status_code
-        if status in (401, 403):
-            raise InputError(
-                f"{name}: the hub refuses access ({status}); check HF_TOKEN, or log in "
-                f"(hf auth login)"
-            ) from error
-        raise InputError(
-            f"{name}: the hub {endpoint()} answered with error {status}; try again later, or check "
-            f"HF_ENDPOINT"
-        ) from error
-    except (httpx2.HTTPError, errors.LocalEntryNotFoundError, ConnectionError) as error:
-        raise unreachable(name, " ".join(str(error).split())[:120]) from error
 
 
 def _download(repo: str, revision: str | None, cache: str, name: str, progress: Progress) -> str:
@@ -340,15 +301,18 @@ def fetch_files(
     )
     watch.start()
     try:
-        folder = hf.snapshot_download(
-            repo,
-            # The name and not the commit, so that the cache learns what the name stood for.
-            revision=revision,
-            cache_dir=cache,
-            endpoint=endpoint(),
-            allow_patterns=sorted(names),
-            etag_timeout=8,
-            max_workers=2,  # a file cut off is begun anew, so better few at a time
+        folder = patiently(
+            lambda: hf.snapshot_download(
+                repo,
+                # The name and not the commit, so that the cache learns what the name stood for.
+                revision=revision,
+                cache_dir=cache,
+                endpoint=endpoint(),
+                allow_patterns=sorted(names),
+                etag_timeout=8,
+                max_workers=2,  # a file cut off is begun anew, so better few at a time
+            ),
+            progress,
         )
     finally:
         done.set()
@@ -378,7 +342,9 @@ def listed(
     import huggingface_hub as hf
 
     api = hf.HfApi(endpoint=endpoint())
-    info = api.model_info(repo, revision=revision, files_metadata=True, timeout=8)
+    info = patiently(
+        lambda: api.model_info(repo, revision=revision, files_metadata=True, timeout=8), progress
+    )
     commit = info.sha or ""
     progress(f"found {repo}", 0, 0, "")
     siblings = info.siblings or []
@@ -389,8 +355,11 @@ def listed(
         return commit, files
     if "config.json" in names:
         # First, and judged at once: an encoder is refused before gigabytes of it are fetched.
-        path = hf.hf_hub_download(
-            repo, "config.json", revision=commit, cache_dir=cache, endpoint=endpoint()
+        path = patiently(
+            lambda: hf.hf_hub_download(
+                repo, "config.json", revision=commit, cache_dir=cache, endpoint=endpoint()
+            ),
+            progress,
         )
         check_causal(read_config(Path(path).parent, name), name)
     if not names & {"model.safetensors", "model.safetensors.index.json"}:
@@ -465,10 +434,3 @@ def _unfinished(repo: str, commit: str) -> Path:
     """A mark that our fetch of this snapshot has begun and not ended."""
     mark = f"{repo.replace('/', '--')}@{commit}"
     return cache_folder() / "models" / "hub" / f"{mark}.unfinished"
-
-
-def unreachable(name: str, reason: str) -> InputError:
-    return InputError(
-        f"{name}: the hub {endpoint()} cannot be reached ({reason}); check the network or "
-        f"HF_ENDPOINT, or pick a model that is here (embfilter-viz models)"
-    )

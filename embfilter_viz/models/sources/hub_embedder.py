@@ -10,6 +10,7 @@ from pathlib import Path
 from embfilter_viz.errors import InputError
 from embfilter_viz.models.formats.fingerprints import file_hash
 from embfilter_viz.models.sources import hub
+from embfilter_viz.models.sources.hub_answers import endpoint, told_in_one_line
 from embfilter_viz.models.sources.names import path_of
 from embfilter_viz.system.progress import Progress, silent
 
@@ -83,8 +84,8 @@ def download(repo: str, revision: str | None, cache: str, name: str, progress: P
     """
     import huggingface_hub as hf
 
-    with hub.told_in_one_line(repo, revision, name):
-        api = hf.HfApi(endpoint=hub.endpoint())
+    with told_in_one_line(repo, revision, name):
+        api = hf.HfApi(endpoint=endpoint())
         info = api.model_info(repo, revision=revision, files_metadata=True, timeout=8)
         progress(f"found {repo}", 0, 0, "")
         files = [s for s in info.siblings or [] if _is_wanted(s.rfilename)]

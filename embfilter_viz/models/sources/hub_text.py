@@ -13,6 +13,7 @@ from embfilter_viz.models.families import is_of_text
 from embfilter_viz.models.formats.safetensors_header import TensorEntry
 from embfilter_viz.models.outline import Outline
 from embfilter_viz.models.sources import hub, ranges
+from embfilter_viz.models.sources.hub_answers import told_in_one_line
 from embfilter_viz.system.locks import waiting_for
 from embfilter_viz.system.progress import Progress
 
@@ -81,7 +82,7 @@ def download(repo: str, commit: str, cache: str, home: str, name: str, progress:
     Returns:
         whether it was fetched.
     """
-    with hub.told_in_one_line(repo, commit, name):
+    with told_in_one_line(repo, commit, name):
         _, files = hub.listed(repo, commit, name, Path(cache), progress)
         sizes = {s.rfilename: int(s.size or 0) for s in files}
         place = ranges.Place(repo, commit, Path(cache), Path(home) / commit, name, sizes, progress)

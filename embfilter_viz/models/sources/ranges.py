@@ -34,6 +34,12 @@ from embfilter_viz.models.formats.safetensors_header import (
 from embfilter_viz.models.head.unembedding import NoHeadError, check_readable, head_candidates
 from embfilter_viz.models.sources import hub
 from embfilter_viz.models.sources.adapters import CONFIG
+from embfilter_viz.models.sources.hub_answers import (
+    endpoint,
+    patiently,
+    told_in_one_line,
+    wait_as_asked,
+)
 from embfilter_viz.system.files import write_atomically
 from embfilter_viz.system.locks import waiting_for
 from embfilter_viz.system.paths import cache_folder, place_in_cache
@@ -191,7 +197,7 @@ def download(
     Returns:
         the commit.
     """
-    with hub.told_in_one_line(repo, revision, name):
+    with told_in_one_line(repo, revision, name):
         commit, files = hub.listed(repo, revision, name, Path(cache), progress)
         sizes = {s.rfilename: int(s.size or 0) for s in files}
         if CONFIG in sizes:
@@ -220,12 +226,15 @@ class Place:
         """Fetch a file as it is, into the Hugging Face cache."""
         import huggingface_hub as hf
 
-        found = hf.hf_hub_download(
-            self.repo,
-            file,
-            revision=self.commit,
-            cache_dir=self.cache,
-            endpoint=hub.endpoint(),
+        found = patiently(
+            lambda: hf.hf_hub_download(
+                self.repo,
+                file,
+                revision=self.commit,
+                cache_dir=self.cache,
+                endpoint=endpoint(),
+            ),
+            self.progress,
         )
         return Path(found)
 
@@ -389,6 +398,7 @@ def _bytes(place: Place, file: str, start: int, stop: int) -> Iterator[bytes]:
         InputError: it sends other bytes than it was asked for.
     """
     import httpx2
+    from huggingface_hub.errors import HfHubHTTPError
 
     left = _TRIES
     while start < stop:
@@ -400,6 +410,11 @@ def _bytes(place: Place, file: str, start: int, stop: int) -> Iterator[bytes]:
                     yield chunk
             if start < stop:
                 raise httpx2.RemoteProtocolError(f"{stop - start:,} bytes short")
+        except HfHubHTTPError as error:
+            left -= 1
+            if not left:
+                raise
+            wait_as_asked(error, place.progress)
         except (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError):
             left -= 1
             if not left:
@@ -415,7 +430,7 @@ def _asked(place: Place, file: str, start: int, stop: int) -> Iterator[Any]:
         "Range": f"bytes={start}-{stop - 1}",
         "Accept-Encoding": "identity",
     }
-    url = hf_hub_url(place.repo, file, revision=place.commit, endpoint=hub.endpoint())
+    url = hf_hub_url(place.repo, file, revision=place.commit, endpoint=endpoint())
     # To a content network the hub redirects; the client keeps our token from other hosts.
     session = get_session()
     with session.stream(
