@@ -29,9 +29,6 @@ KEEP_ENDED = 64
 KEEP_BYTES = 1e9
 """How many bytes their results may hold together, beyond the newest; see ``nbytes``."""
 
-LARGE = 16e6
-"""Bytes of a result from which it is let go when the last session that asked for it ends."""
-
 
 @dataclass(eq=False)
 class Job:
@@ -43,6 +40,8 @@ class Job:
     """What the reader is told is happening."""
     quick: bool = False
     """Whether it takes a moment, so that it need not wait for long ones."""
+    personal: bool = False
+    """Whether its result holds a reader's own file, and goes with the last who asked for it."""
     what: str = ""
     """The present stage, in words."""
     done: float = 0.0
@@ -202,6 +201,7 @@ class Jobs:
         *,
         owner: str = "",
         quick: bool = False,
+        personal: bool = False,
     ) -> Job:
         """Return the job of that key, started if there is none or if it was cancelled or failed.
 
@@ -213,6 +213,7 @@ class Jobs:
             function: the work, called with ``progress``.
             owner: who asks for it.
             quick: whether it takes a moment: one text, one window.
+            personal: whether its result holds a reader's own file.
 
         Returns:
             the job.
@@ -221,7 +222,7 @@ class Jobs:
             job = self._jobs.get(key)
             if job is None or job.stopping or job.error is not None:
                 quitters = set() if job is None else job.quitters
-                job = Job(key, title, quick, quitters=quitters)
+                job = Job(key, title, quick, personal, quitters=quitters)
                 self._jobs.pop(key, None)
                 self._jobs[key] = job
                 self._forget_old()
@@ -265,14 +266,14 @@ class Jobs:
     def gone(self, owner: str) -> None:
         """Forget an owner whose session ended; the work that they began goes on.
 
-        Large results that nobody else asked for are let go.
+        What was read of their own files is let go, where nobody else asked for it.
         """
         with self._lock:
             for key, job in list(self._jobs.items()):
                 job.quitters.discard(owner)
                 if owner in job.owners:
                     job.owners.discard(owner)
-                    if not (job.running or job.owners) and _size(job) >= LARGE:
+                    if job.personal and not (job.running or job.owners):
                         del self._jobs[key]
 
     def ahead_of(self, job: Job) -> int:

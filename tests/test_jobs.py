@@ -388,17 +388,18 @@ def test_texts_do_not_starve_a_corpus() -> None:
     assert order == ["a", "b", "c", "corpus", "d", "e"]
 
 
-def test_a_large_result_goes_with_the_last_reader_who_asked_for_it() -> None:
+def test_what_was_read_of_a_file_goes_with_the_last_reader_who_gave_it() -> None:
     jobs = Jobs(1)
-    for key, size in (("large", 2_000_000), ("small", 10)):
-        work = lambda progress, size=size: np.zeros(size)  # noqa: E731
+    for key, personal in (("file", True), ("other", False)):
         for owner in ("me", "you"):
-            jobs.start(key, "Working", work, owner=owner).wait(SOON)
+            jobs.start(key, "Working", lambda progress: [1], owner=owner, personal=personal).wait(
+                SOON
+            )
     jobs.gone("me")
-    assert jobs.find("large") is not None
+    assert jobs.find("file") is not None
     jobs.gone("you")
-    assert jobs.find("large") is None
-    assert jobs.find("small") is not None
+    assert jobs.find("file") is None
+    assert jobs.find("other") is not None
 
 
 def test_at_the_end_all_work_is_told_to_stop_and_waited_for() -> None:

@@ -198,6 +198,7 @@ def outcome(
     note: str = "",
     slot: str | None = None,
     quick: bool = False,
+    personal: bool = False,
 ) -> T | None:
     """The result of a job, or ``None`` while there is none; then its state is on the page.
 
@@ -209,6 +210,7 @@ def outcome(
         note: a line beside the button: how long it will take and what it does.
         slot: a place that holds one job of this session: a new key leaves the job before it.
         quick: whether it takes a moment, so that it need not wait for others' long work.
+        personal: whether the result holds a file of the reader's, and goes with their session.
 
     Returns:
         the result, or None.
@@ -226,7 +228,7 @@ def outcome(
     if not quit_it and (_at_work(job) or (nothing and button is None)):
         if not _at_work(job) and _says_no_room(key, me, quick):
             return None
-        job = jobs().start(key, title, function, owner=me, quick=quick)
+        job = jobs().start(key, title, function, owner=me, quick=quick, personal=personal)
         _wait_a_moment(job)
     if _at_work(job) and not quit_it:
         _watch(key)

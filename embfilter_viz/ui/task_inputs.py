@@ -138,6 +138,7 @@ def _of_file(kind: str) -> ChosenTask | None:
         f"Looking into {name}",
         lambda progress: preview_table(data, table, name),
         quick=True,
+        personal=True,
     )
     if preview is None:
         return None
@@ -150,6 +151,7 @@ def _of_file(kind: str) -> ChosenTask | None:
         f"Reading {name}",
         lambda progress: read_task(kind, data, name, columns=columns),
         quick=True,
+        personal=True,
     )
     if task is None:
         return None

@@ -30,6 +30,8 @@ P = frequencies_of(np.exp(RNG.standard_normal(400)))
 class Read(HandModel):
     """A model by hand that embeds: each text has a row."""
 
+    default_frequencies = "model"
+
     def __init__(self, rows: dict[str, np.ndarray]) -> None:
         super().__init__(HEAD)
         self.rows = rows
