@@ -13,11 +13,11 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from embfilter_viz.errors import InputError
+from embfilter_viz.system.retry_after import seconds_asked
 
 if TYPE_CHECKING:
     import ssl
@@ -225,7 +225,7 @@ class Line:
             return None, None, "the connection was lost"
         self._reached = True
         if answer.status_code in _BUSY:
-            said = _seconds(answer.headers.get("retry-after"))
+            said = seconds_asked(answer.headers.get("retry-after"))
             return None, said, f"the server is busy (status {answer.status_code})"
         if answer.status_code != 200:
             raise self._refused(path, answer.status_code, answer.text, key)
@@ -288,23 +288,3 @@ async def _slots(url: str, in_flight: int) -> AsyncIterator[None]:
 
 
 _SLOTS: dict[tuple[str, int], asyncio.Semaphore] = {}
-
-
-def _seconds(said: str | None) -> float | None:
-    """Seconds that a server asks to wait: a number, or a date; None where it says nothing.
-
-    >>> _seconds("2"), _seconds(None), _seconds("soon")
-    (2.0, None, None)
-    """
-    from datetime import UTC, datetime
-
-    if said is None:
-        return None
-    try:
-        return max(0.0, float(said))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return None

@@ -1,6 +1,5 @@
 """Answers of a hub that are not what was asked: told in one line, or waited for."""
 
-import email.utils
 import json
 import os
 import time
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 
 from embfilter_viz.errors import InputError
 from embfilter_viz.system.progress import Progress
+from embfilter_viz.system.retry_after import seconds_asked
 
 __all__ = [
     "check_endpoint",
@@ -100,14 +100,9 @@ def wait_as_asked(error: Any, progress: Progress) -> None:
 
 
 def wait_asked(error: Any) -> float:
-    """Seconds by the answer's ``Retry-After``, a number or a date (RFC 9110, section 10.2.3)."""
-    said = error.response.headers.get("Retry-After", "").strip()
-    if said.isdecimal() and len(said) < 10:
-        return float(said)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(said).timestamp() - time.time())
-    except (TypeError, ValueError, OverflowError):
-        return DEFAULT_WAIT
+    """Seconds that the answer asks for, or two where it does not say."""
+    asked = seconds_asked(error.response.headers.get("Retry-After"))
+    return DEFAULT_WAIT if asked is None else asked
 
 
 def words_for_wait(seconds: float) -> str:
