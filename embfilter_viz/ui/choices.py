@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from embfilter_viz.model import Model
 
 __all__ = [
+    "REFUSED_LINK",
     "View",
     "choose_head",
     "choose_language",
@@ -145,6 +146,10 @@ def opening_of(model: "Model") -> str:
     return f"open_model({model.name!r}{lent}{dtype})"
 
 
+REFUSED_LINK = "_refused_link"
+"""In the session: why the model that its link named is not opened; empty where it is."""
+
+
 def choose_model() -> str:
     """The model picker; on one's own machine any hub id, folder or ``.gguf`` file can be typed."""
     rules = access()
@@ -165,9 +170,9 @@ def choose_model() -> str:
             "started with a served engine, `engine:URL#NAME` has that read the texts."
         ),
     )
-    # Such a link has left the picker of a public explorer at its first model.
-    if rules.public and (why := rules.refuses_model(linked)):
-        st.error(f"{escaped(why)}.", icon=":material/block:")
+    # Such a link has left the picker of a public explorer at its first model. The page says so, for
+    # on a narrow screen the sidebar is closed.
+    st.session_state[REFUSED_LINK] = rules.refuses_model(linked) if rules.public else ""
     return (chosen or models_offered()[0]).strip()
 
 

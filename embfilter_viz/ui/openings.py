@@ -53,7 +53,7 @@ OPENINGS = {
     ),
     "Two texts": Opening(
         "Two texts",
-        "Why does the model find two texts alike, and and how alike are they after the filter?",
+        "Why does the model find two texts alike, and how alike are they after the filter?",
         "A [[cosine]] alone says little: compare it with the pairs of other texts. Look at "
         "the [[direction]]s that it comes from (its [[anatomy]]), and at the words that the "
         "two texts share once the mean is removed.",

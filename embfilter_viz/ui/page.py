@@ -6,7 +6,7 @@ import streamlit as st
 
 from embfilter_viz.errors import InputError
 from embfilter_viz.ui.access import access
-from embfilter_viz.ui.choices import View, choose_window, heard_window
+from embfilter_viz.ui.choices import REFUSED_LINK, View, choose_window, heard_window
 from embfilter_viz.ui.markdown import escaped
 from embfilter_viz.ui.openings import OPENINGS, first_words
 from embfilter_viz.ui.prose import prose
@@ -46,6 +46,8 @@ def show(name: str, body: Callable[[View], None]) -> None:
     @st.fragment
     def page() -> None:
         window = choose_window(model)
+        if why := st.session_state.get(REFUSED_LINK):
+            st.error(f"{escaped(why)}.", icon=":material/block:")
         st.title(opening.title, anchor=False)
         prose(opening.question)
         prose(opening.look_for, small=True)

@@ -128,7 +128,7 @@ def _demo(kind: str, language: str) -> Task:
 
 def _of_file(kind: str) -> ChosenTask | None:
     wanted = COLUMNS_OF[kind]
-    file = reader_file("task_file", f"A .csv with the columns {', '.join(wanted)}", TYPES)
+    file = reader_file("task_file", f"A table with the columns {', '.join(wanted)}", TYPES)
     if file is None:
         return None
     data, name, digest = file.data, file.name, file.digest
