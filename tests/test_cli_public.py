@@ -26,11 +26,12 @@ def test_a_public_explorer_takes_its_rules_by_options(
     capsys: pytest.CaptureFixture[str],
     handed: list[list[str]],
 ) -> None:
-    asked = ("app", "--headless", "--public", "--allow", "a/b", "--allow", "c/d")
+    asked = ("app", "--public", "--allow", "a/b", "--allow", "c/d")
     with pytest.raises(SystemExit) as ended:
         main([*asked, "--prefix", "/x/y/"])
     assert ended.value.code == 0
     (words,) = handed
+    assert words[words.index("--server.headless") + 1] == "true"
     assert words[words.index("--server.baseUrlPath") + 1] == "x/y"
     assert words[words.index("--server.maxUploadSize") + 1] == "5"
     assert (os.environ[PUBLIC_VARIABLE], os.environ[MODELS_VARIABLE]) == ("1", "a/b,c/d")

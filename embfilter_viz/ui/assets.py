@@ -16,7 +16,7 @@ import streamlit as st
 from embfilter_viz.errors import InputError
 from embfilter_viz.figures.palette import COLOURS
 from embfilter_viz.figures.plotly_js import plotly_script
-from embfilter_viz.ui.streamlit_internals import ask_nobody_for_our_address
+from embfilter_viz.ui.streamlit_internals import ask_nobody_for_our_address, offer_no_agent_skills
 
 __all__ = ["component_file", "plotly_url", "put_policy", "put_style", "style_sheet"]
 
@@ -61,8 +61,9 @@ def put_style() -> None:
 
 
 def put_policy() -> None:
-    """Have the browser fetch nothing from other hosts, and the server ask none for its address."""
+    """Have the browser fetch nothing from other hosts, and the server do nothing but serve us."""
     ask_nobody_for_our_address()
+    offer_no_agent_skills()
     _policy()(key="policy", data={})
 
 

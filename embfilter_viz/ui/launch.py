@@ -30,7 +30,7 @@ def launch(
 
     Args:
         port: where it answers.
-        headless: whether no browser is opened.
+        headless: whether no browser is opened; a public explorer opens none.
         address: the address of this machine at which it answers; 0.0.0.0 for all of them.
         prefix: the path that it answers below, such as ``/embeddings``.
         public: whether strangers reach it; environment variables can say so too.
@@ -61,6 +61,7 @@ def launch(
         raise InputError(
             f"--address {address!r}: is no address; give one of this machine, such as 0.0.0.0"
         )
+    headless = headless or rules.public
     options = ["--server.address", address]
     options += ["--server.port", str(port), "--server.headless", str(headless).lower()]
     if prefix.strip("/"):

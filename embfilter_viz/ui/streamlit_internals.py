@@ -24,6 +24,7 @@ __all__ = [
     "app_folder",
     "ask_nobody_for_our_address",
     "came_by_history",
+    "offer_no_agent_skills",
     "page_id",
     "query_of_history",
     "run",
@@ -47,6 +48,7 @@ def run(script: Path, options: Sequence[str] = ()) -> None:
     from streamlit.web import cli
 
     ask_nobody_for_our_address()
+    offer_no_agent_skills()
     _hang_up_as_terminate()
     sys.argv = ["streamlit", "run", str(script), *options]
     cli.main()
@@ -117,3 +119,21 @@ def ask_nobody_for_our_address() -> None:
 
 def _unknown() -> None:
     """No address."""
+
+
+def offer_no_agent_skills() -> None:
+    """Keep the server from offering, and from writing, instructions for coding agents.
+
+    Where it finds such an agent in the home folder, Streamlit covers the strip with a card whose
+    button writes files beside the app. It does so for whoever seems to browse on this machine,
+    which is every visitor behind a proxy on it. A session that began before the script ran gets the
+    card all the same; ``page.css`` hides it, and the server refuses what its button asks for.
+    """
+    from streamlit.web import skills
+
+    skills.agent_harness_present = _none_present
+
+
+def _none_present() -> bool:
+    """No agent."""
+    return False

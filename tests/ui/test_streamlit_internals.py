@@ -1,5 +1,6 @@
 """Which of Streamlit's private parts a release has changed, by name."""
 
+import asyncio
 import importlib
 import inspect
 import tomllib
@@ -10,10 +11,12 @@ import pytest
 import streamlit
 from packaging.requirements import Requirement
 from streamlit import config, net_util
+from streamlit.proto.BackMsg_pb2 import BackendOperationRequest
+from streamlit.runtime import backend_operation_handler
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
 from streamlit.testing.v1 import AppTest
-from streamlit.web import cli
+from streamlit.web import cli, skills
 from streamlit.web.server import server_util
 
 from embfilter_viz.ui import streamlit_internals
@@ -30,6 +33,7 @@ PARTS = [
     (ScriptRunContext, "query_string", "query_of_history"),
     (PagesManager, "uses_pages_directory", "serve_pages_by_the_router_alone"),
     (net_util, "get_external_ip", "ask_nobody_for_our_address"),
+    (skills, "agent_harness_present", "offer_no_agent_skills"),
     (cli, "main", "run"),
 ]
 
@@ -123,3 +127,31 @@ def test_a_browser_from_an_unknown_host_has_nobody_asked(monkeypatch: pytest.Mon
     streamlit_internals.ask_nobody_for_our_address()
     assert not server_util.is_url_from_allowed_origins("http://elsewhere.example")
     assert asked == []
+
+
+def test_nothing_is_offered_or_written_for_coding_agents(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    importlib.reload(skills)  # as it comes: another test may have had a page run
+    (home := tmp_path / "home").joinpath(".claude").mkdir(parents=True)
+    monkeypatch.setattr(Path, "home", lambda: home)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setattr(backend_operation_handler, "connection_locality", lambda _: "loopback")
+    headless = config.get_option("server.headless")
+    config.set_option("server.headless", False)
+    app = tmp_path / "app"
+    app.mkdir()
+    assert skills.should_show_skills_nudge(str(app)), (
+        f"Streamlit {RELEASE} offers nothing here any more: offer_no_agent_skills can go"
+    )
+    streamlit_internals.offer_no_agent_skills()
+    try:
+        assert not skills.should_show_skills_nudge(str(app))
+        handler = backend_operation_handler.InstallSkillsHandler(lambda: str(app))
+        asked = BackendOperationRequest(request_id="1")
+        answer = asyncio.run(handler.handle(asked, "a session"))
+    finally:
+        config.set_option("server.headless", headless)
+        importlib.reload(skills)
+    assert "not available" in answer.error_msg
+    assert list(app.iterdir()) == []
