@@ -2,6 +2,9 @@
 
 Those marked ``real_model`` do. They share one cache for the session, the user's own, so that the
 98 MB of the bundled model are fetched once and not at every run.
+
+They run in one process more than there are cores, for tests wait for browsers and servers, and
+each process calculates in one thread.
 """
 
 import os
@@ -12,10 +15,40 @@ from pathlib import Path
 
 import pytest
 
+from embfilter_viz.system.memory import memory_free
 from tests.environment import isolate, restore, why_no_real_model
 
 SHARED = Path(tempfile.gettempdir(), f"embfilter-viz-tests-{os.getpid()}")
 """Where doctests and fixtures wider than a test keep things."""
+
+IN_A_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+NEEDS = 3 * 10**9
+"""Bytes of memory for a process of tests, with its server of the explorer and its Chromium."""
+LONGEST = (
+    *("tests/browser/test_figures.py", "tests/browser/test_look.py"),
+    *("tests/browser/test_nothing_leaves.py", "tests/browser/", "tests/pages/test_pages.py"),
+    *("tests/test_cli.py", "tests/export/", "tests/pages/", "tests/"),
+)
+"""How the names of long files begin, the longest first, by ``pytest --durations=0``."""
+
+if IN_A_WORKER:  # asked for when BLAS and torch are loaded, here and in what the tests start
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores, where there is memory for them."""
+    return max(1, min((os.cpu_count() or 1) + 1, 8, memory_free() // NEEDS))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Among several processes: long files first and doctests last, so that all end together."""
+    if IN_A_WORKER:
+        items.sort(key=lambda item: _turn(item.nodeid))
+
+
+def _turn(test: str) -> int:
+    turns = (turn for turn, begins in enumerate(LONGEST) if test.startswith(begins))
+    return next(turns, len(LONGEST))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
