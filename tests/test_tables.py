@@ -1,5 +1,6 @@
 """Tables as people and benchmarks have them: no row lost, none joined, and all of it said."""
 
+import gzip
 import json
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from embfilter_viz.evaluation.retrieval import RetrievalTask
 from embfilter_viz.evaluation.tasks import read_task
 from embfilter_viz.texts import preview_table, read_judged, read_lines, read_texts
 from embfilter_viz.texts.quoting import split_rows
+from embfilter_viz.texts.unpacking import LONGEST
 
 
 def lines(*rows: str) -> bytes:
@@ -188,8 +190,13 @@ def test_labelled_texts_of_benchmarks() -> None:
     news = lines(*(f'"{i % 4 + 1}","Title {i}","Stocks, bonds and oil fell {i}"'
                    for i in range(40)))  # fmt: skip
     task = read_task("classification", news, "train.csv")
-    assert (task.n_units, task.texts[0]) == (40, "Stocks, bonds and oil fell 0")
+    # As its loaders have it: title and description are one text.
+    assert (task.n_units, task.texts[0]) == (40, "Title 0 Stocks, bonds and oil fell 0")
     assert "Read as AG News, by its rows." in task.notes
+    named = b"Class Index,Title,Description\n" + news
+    assert read_task("classification", named, "train.csv").texts == task.texts
+    alone = read_task("classification", news, "train.csv", columns={"text": "description"})
+    assert alone.texts[0] == "Stocks, bonds and oil fell 0"
     film = lines("sentence\tlabel", *(f"it 's \" fine {i} \t{i % 2}" for i in range(40)))
     assert read_task("classification", film, "dev.tsv").texts[0] == "it 's \" fine 0 "
     rows = [json.dumps({"text": f"a {i}", "label": i % 2, "label_text": "x"}) for i in range(40)]
@@ -310,3 +317,97 @@ def test_a_query_is_not_its_own_answer() -> None:
     E = E[[texts.index(text) for text in task.texts]]
     ndcg = task.outcomes(E)[:, 0]
     assert ndcg[task.texts.index(texts[0])] == 1.0  # its own text would come first
+
+
+RECORDS = [{"text": f"Cat {i} sat", "label": i % 2} for i in range(12)]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        RECORDS,
+        {"text": [one["text"] for one in RECORDS], "label": [one["label"] for one in RECORDS]},
+    ],
+    ids=["records", "columns"],
+)
+def test_json_of_records_or_columns(said: object) -> None:
+    found = read_texts(json.dumps(said, indent=1).encode(), "reviews.json")
+    assert found.texts == tuple(str(one["text"]) for one in RECORDS)
+    assert found.labels == ("0", "1") * 6
+    by_line = "\n".join(map(json.dumps, RECORDS)).encode()
+    assert read_texts(by_line, "reviews.json").texts == found.texts
+
+
+@pytest.mark.parametrize("said", ["[1, 2]", "3", '{"text": ', "[[]]"])
+def test_json_of_something_else_is_refused_in_one_line(said: str) -> None:
+    with pytest.raises(InputError, match=r"is no object|is no JSON") as refusal:
+        read_texts(said.encode(), "reviews.json")
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl", ".json", ".txt", ".parquet"])
+def test_compressed_files_are_those_in_them(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"reviews{ending}"
+    if ending == ".parquet":
+        import pandas as pd
+
+        pd.DataFrame(RECORDS).to_parquet(path)
+    else:
+        path.write_bytes({
+            ".csv": b"text,label\nA cat,a\nA dog,b\n", ".tsv": b"text\tlabel\nA cat\ta\n",
+            ".jsonl": b'{"text": "A cat"}\n', ".json": b'[{"text": "A cat"}]', ".txt": b"A cat\n",
+        }[ending])  # fmt: skip
+    packed = tmp_path / f"{path.name}.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert read_texts(packed).texts == read_texts(path).texts
+    assert read_lines(packed) == read_lines(path)
+
+
+def test_a_bomb_and_damage_are_refused_in_one_line() -> None:
+    import tracemalloc
+
+    bomb = gzip.compress(bytes(LONGEST * 2))
+    tracemalloc.start()
+    with pytest.raises(InputError, match=r"b\.csv\.gz: holds more than 64 MB; unpack it"):
+        read_texts(bomb, "b.csv.gz")
+    assert tracemalloc.get_traced_memory()[1] < 3 * LONGEST
+    tracemalloc.stop()
+    whole = gzip.compress(b"text,label\nA cat,a\n" * 99)
+    for data in (b"text,label", whole[:-9], whole[:12] + b"x" * 9 + whole[21:], b""):
+        with pytest.raises(InputError, match=r"no gzip file, or a damaged one|is empty"):
+            read_texts(data, "b.csv.gz")
+    with pytest.raises(InputError, match="does not say what it holds"):
+        read_texts(whole, "b.gz")
+
+
+LANGUAGES = {
+    # Article 1 of the Universal Declaration of Human Rights, and what is not in it.
+    "cp1250": (
+        "Wszyscy ludzie rodzą się wolni i równi pod względem swej godności i swych praw.",
+        "Všichni lidé rodí se svobodní a sobě rovní co do důstojnosti a práv.",
+        "Všetci ľudia sa rodia slobodní a sebe rovní, čo sa týka ich dôstojnosti a práv.",
+        "Minden emberi lény szabadon születik és egyenlő méltósága és joga van; fű, nő.",
+        "Toate fiinţele umane se nasc libere şi egale în demnitate şi în drepturi, fără.",
+        "Sva ljudska bića rađaju se slobodna i jednaka u dostojanstvu i pravima: čovjek.",
+    ),
+    "cp1254": ("Bütün insanlar hür, haysiyet ve haklar bakımından eşit doğarlar. Akıl ve vicdan.",),
+    "cp1252": (
+        "Tous les êtres humains naissent libres et égaux en dignité. Ça, où, garçon, œuvre.",
+        "Alle Menschen sind frei und gleich an Würde geboren. Straße, schön, Brüderlichkeit.",
+        "Todos os seres humanos nascem livres. Razão, consciência, não, mãe, ações, três.",
+        "Todos los seres humanos nacen libres. ¿Qué? Razón, año, niño, mañana, dignidad.",
+        "Hver maður er borinn frjáls og jafn öðrum að virðingu og réttindum. Þeir, æ, ýmis.",
+        "Alle mennesker er født frie og lige i værdighed og rettigheder, broderskabets ånd.",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("page", "text"), [(page, one) for page, texts in LANGUAGES.items() for one in texts]
+)
+def test_pages_of_the_latin_alphabet_are_told_by_their_letters(page: str, text: str) -> None:
+    table = f"text,label\n{text.replace(',', '')},a\nplain,b\n"
+    pages = {"cp1250": (page, "iso8859_2"), "cp1254": (page, "iso8859_9")}.get(page, (page,))
+    for one in pages:
+        found = read_texts(table.encode(one), "reviews.csv")
+        assert found.texts[0] == text.replace(",", "")

@@ -108,7 +108,7 @@ def test_what_is_no_text_is_refused_in_one_line(data, rule, name):
     assert name in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["a.xlsx", "a.json", "a.pdf", "a.gguf"])
+@pytest.mark.parametrize("name", ["a.xlsx", "a.json5", "a.pdf", "a.gguf"])
 def test_other_kinds_are_refused(name):
     with pytest.raises(InputError, match=r"\.txt and \.csv"):
         read_texts(b"text", name)

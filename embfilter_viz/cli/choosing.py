@@ -236,7 +236,7 @@ def propose(model: str, texts: str | None, column: str | None, prompt: str,
     """Propose a window from unlabelled texts, one on each line, or from the checkpoint alone.
 
     TEXTS.txt may be "demo", or "demo-hi", "demo-id", "demo-ru" or "demo-zh": our demo texts. It
-    may also be a table (.csv, .tsv, .jsonl, .parquet), of which one column is read.
+    may also be a table (.csv, .tsv, .json, .jsonl, .parquet), of which one column is read.
 
     From the checkpoint and word frequencies (wordfreq; English unless --language says else), the
     proposal is the longest run of directions that move the logits of frequent tokens at most three

@@ -194,9 +194,9 @@ def embed(model: str, file: str, prompt: str, raw: bool, tau: str | None, window
           full: bool, output: str, force: bool, as_json: bool, **more: Any) -> None:  # fmt: skip
     """Embed FILE, one text on each line, into a float32 .npy file with one row for each line.
 
-    FILE may also be a table (.csv, .tsv, .jsonl, .parquet), of which one column is read. Rows are
-    in the order of the lines. They are not normalised, unless the embedder's makers do so under
-    --prompt published. The file appears when it is complete. After Ctrl-C, embeddings that
+    FILE may also be a table (.csv, .tsv, .json, .jsonl, .parquet), of which one column is read.
+    Rows are in the order of the lines. They are not normalised, unless the embedder's makers do
+    so under --prompt published. The file appears when it is complete. After Ctrl-C, embeddings that
     are finished are kept and not computed again.
 
     With a folder as output FILE is a corpus: a .parquet file, or a folder of them. It is embedded
@@ -275,7 +275,7 @@ def geometry(model: str, file: str, prompt: str, tau: str | None, window: str | 
 
     One control is 20 random subspaces of the filter's size, with their mean, least and greatest.
     FILE may also be "demo", or "demo-hi", "demo-id", "demo-ru" or "demo-zh": our demo texts; or a
-    table (.csv, .tsv, .jsonl, .parquet), of which one column is read.
+    table (.csv, .tsv, .json, .jsonl, .parquet), of which one column is read.
     The other removes only the direction of the mean embedding of 80 of our demo texts, which are
     embedded as well. With the mean of FILE's own texts, nothing would be left by construction.
     """

@@ -169,7 +169,8 @@ def encodes(command: Callable[..., Any]) -> Callable[..., Any]:
 
 column_option = click.option(
     "--column", metavar="text=NAME",
-    help="Of a .csv, .tsv, .jsonl or .parquet: the column of texts, where several hold texts.",
+    help="Of a .csv, .tsv, .json, .jsonl or .parquet: the column of texts, where several hold "
+         "texts.",
 )  # fmt: skip
 
 

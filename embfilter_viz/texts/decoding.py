@@ -2,8 +2,10 @@
 
 import codecs
 import re
+from functools import lru_cache
 
 from embfilter_viz.errors import InputError
+from embfilter_viz.texts.latin import latin_page
 
 __all__ = ["decode", "lines_of"]
 
@@ -88,29 +90,35 @@ def _is_damaged_utf8(data: bytes) -> bool:
 
 
 def _guessed_encoding(data: bytes) -> str:
-    """charset-normalizer's guess where it recognises a language, else Western European.
-
-    On short Western texts its guesses scatter over code pages that differ in a few letters, so
-    a page of the Latin alphabet is only believed where it is the Western one.
-    """
-    from charset_normalizer import from_bytes
-
+    """The page that the letters show, else Western European, in which any byte is a sign."""
     sample = data[:_DETECTED_BYTES]
     if len(data) > len(sample):
         sample = sample[: sample.rfind(b"\n") + 1] or sample
-    guess = from_bytes(sample).best()
-    candidates = ["cp1252", "latin-1"]
-    if (by_script := _by_script(sample)) is not None:
-        candidates.insert(0, by_script)
-    elif guess is not None and guess.coherence > 0.1 and not _is_latin(str(guess)):
-        candidates.insert(0, guess.encoding)
-    for encoding in candidates:
+    for encoding in (_page_of(sample), "cp1252", "latin-1"):
         try:
             data.decode(encoding)
         except UnicodeDecodeError:
             continue
         return encoding
     raise AssertionError("latin-1 decodes any byte")
+
+
+@lru_cache(maxsize=8)  # a file is read for its preview and for each task it may be for
+def _page_of(sample: bytes) -> str:
+    """The code page that the letters of a text show.
+
+    By letters that one script has; by those of a language in the Latin alphabet; else
+    charset-normalizer's guess, where it recognises a language of another alphabet: on short texts
+    in the Latin one its guesses scatter over pages that differ in a few letters.
+    """
+    from charset_normalizer import from_bytes
+
+    if (page := _by_script(sample) or latin_page(sample)) is not None:
+        return page
+    guess = from_bytes(sample).best()
+    if guess is not None and guess.coherence > 0.1 and not _is_latin(str(guess)):
+        return guess.encoding
+    return "cp1252"
 
 
 def _unmarked_utf16(data: bytes) -> str | None:

@@ -223,7 +223,7 @@ def check_table(name: str, wanted: Iterable[str]) -> None:
     if Path(name).suffix.lower() not in {*TABLE_ENDINGS, ".txt"}:
         raise InputError(
             f"{name}: a table is needed with the columns {', '.join(wanted)}; save it as .csv, "
-            ".tsv, .jsonl or .parquet"
+            ".tsv, .json, .jsonl or .parquet"
         )
 
 

@@ -22,11 +22,17 @@ class Layout:
     known_by: str
     """How it was recognised, in words."""
     names: tuple[str, ...]
-    """The columns of a file without a header."""
+    """The columns."""
+    has_header: bool = False
+    """Whether the first row names them, in another way."""
+    together: tuple[str, ...] = ()
+    """Columns whose texts, one behind the other, are what the benchmark's loaders call the text;
+    it becomes one more column, ``text``."""
 
 
 _STSB = ("genre", "filename", "year", "id", "score", "sentence1", "sentence2")
-_AG_NEWS = ("label", "title", "text")
+_AG_NEWS = ("label", "title", "description")
+_AG_NEWS_HEADER = ["class index", "title", "description"]
 _STSB_GENRES = {"main-captions", "main-news", "main-forum", "main-forums"}
 _SEEN = 50
 
@@ -43,10 +49,14 @@ def layout_of(name: str, table: Sequence[Sequence[str]]) -> Layout | None:
     'the STS Benchmark'
     """
     rows = [row for row in table[:_SEEN] if row]
+    if rows and [cell.strip().lower() for cell in rows[0]] == _AG_NEWS_HEADER:
+        return Layout("AG News", "header", _AG_NEWS, has_header=True, together=_AG_NEWS[1:])
     for title, names, by_rows, by_name in _LAYOUTS:
         if rows and all(map(by_rows, rows)):
             named = re.search(by_name, Path(name).name.lower()) is not None
-            return Layout(title, "name and rows" if named else "rows", names)
+            together = _AG_NEWS[1:] if names is _AG_NEWS else ()
+            known_by = "name and rows" if named else "rows"
+            return Layout(title, known_by, names, together=together)
     return None
 
 

@@ -9,6 +9,7 @@ from embfilter_viz.errors import InputError
 from embfilter_viz.texts.decoding import decode, lines_of
 from embfilter_viz.texts.rows import TABLE_ENDINGS, read_rows
 from embfilter_viz.texts.table import LABEL_NAMES, TEXT_NAMES, Cells, count_of, read_table
+from embfilter_viz.texts.unpacking import unpacked
 
 __all__ = ["NO_VALUE", "TextTable", "asked_names", "bytes_of", "read_lines", "read_texts"]
 
@@ -89,8 +90,8 @@ def read_texts(
     ending = Path(name).suffix.lower()
     if ending not in TABLE_ENDINGS + LINE_ENDINGS:
         raise InputError(
-            f"{name}: texts are read from .txt and .csv files, .tsv, .jsonl and .parquet; save it "
-            "as one of them"
+            f"{name}: texts are read from .txt and .csv files, .tsv, .json, .jsonl and .parquet; "
+            "save it as one of them"
         )
     notes: list[str] = []
     if ending in TABLE_ENDINGS:
@@ -110,7 +111,7 @@ def read_lines(path: str | Path, column: str | None = None) -> list[str]:
     A newline at the very end ends the last line and begins none. What was decided is logged.
 
     Args:
-        path: the file; a .csv, .tsv, .jsonl or .parquet is a table.
+        path: the file; a .csv, .tsv, .json, .jsonl or .parquet is a table.
         column: of a table, the column of texts; None: by its name, else the longest cells.
 
     Raises:
@@ -129,7 +130,7 @@ def read_lines(path: str | Path, column: str | None = None) -> list[str]:
     if column is not None:
         raise InputError(
             f"--column {column}: {name} has one text on each line and no columns; drop it, or give "
-            "a .csv, .tsv, .jsonl or .parquet"
+            "a .csv, .tsv, .json, .jsonl or .parquet"
         )
     content, notes = decode(data, name)
     for note in notes:
@@ -160,19 +161,21 @@ def _column(data: bytes, name: str, column: str | None) -> list[str]:
 
 
 def bytes_of(source: str | Path | bytes, name: str | None) -> tuple[bytes, str]:
-    """The bytes of a file or upload, and its name.
+    """The bytes of a file or upload, and its name; of a ``.gz`` those of the file in it.
 
     Raises:
-        InputError: the file cannot be read.
+        InputError: the file cannot be read, or cannot be unpacked.
 
     >>> bytes_of(b"abc", "a.csv")
     (b'abc', 'a.csv')
     """
     if isinstance(source, bytes):
-        return source, name or "upload.txt"
+        return unpacked(source, name or "upload.txt")
     path = Path(source)
     try:
-        return path.read_bytes(), name or path.name
+        return unpacked(path.read_bytes(), name or path.name)
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{path}: cannot be read ({reason}); give the path of a file") from error

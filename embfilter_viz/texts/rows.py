@@ -14,7 +14,7 @@ from embfilter_viz.texts.table import MOST_COLUMNS, count_of, read_records
 __all__ = ["TABLE_ENDINGS", "read_rows"]
 
 _TEXT_TABLES = (".csv", ".tsv")
-_JSON = (".jsonl", ".ndjson")
+_JSON = (".jsonl", ".ndjson", ".json")
 TABLE_ENDINGS = (*_TEXT_TABLES, *_JSON, ".parquet")
 """Endings of files that are read as tables."""
 
@@ -25,7 +25,7 @@ Rows = tuple[tuple[str, ...], list[tuple[int, list[str]]]]
 def read_rows(
     data: bytes, name: str, header: bool | None, known: Sequence[str], notes: list[str]
 ) -> Rows:
-    r"""The columns and rows of a table: .csv, .tsv, .jsonl or .parquet, by its name.
+    r"""The columns and rows of a table: .csv, .tsv, .json, .jsonl or .parquet, by its name.
 
     Args:
         data: the file.
@@ -49,12 +49,26 @@ def read_rows(
     content, said = decode(data, name)
     notes += said
     if ending in _JSON:
-        return _of_json(content, name, notes)
+        records = _whole(content) if ending == ".json" else None
+        return _of_json(_by_lines(content, name) if records is None else records, name, notes)
     return read_records(content, name, header, known, notes)
 
 
-def _of_json(content: str, name: str, notes: list[str]) -> Rows:
-    """One object a line; lists in an object are rows of their own."""
+def _whole(content: str) -> list[tuple[int, Any]] | None:
+    """The records of a file that is one list of objects, or one object of columns; else None.
+
+    None too for an object a line, which is often called .json: more than one line of them is no
+    JSON as a whole.
+    """
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return list(enumerate(found if isinstance(found, list) else [found], start=1))
+
+
+def _by_lines(content: str, name: str) -> list[tuple[int, Any]]:
+    """One object a line, with the number of the line."""
     records: list[tuple[int, Any]] = []
     for number, line in enumerate(lines_of(content), start=1):
         if not line.strip():
@@ -66,9 +80,14 @@ def _of_json(content: str, name: str, notes: list[str]) -> Rows:
                 f"{name}: line {number} is no JSON ({error}); one object is needed on each line, "
                 'as in {"text": "A cat", "label": "pets"}'
             ) from error
+    return records
+
+
+def _of_json(records: list[tuple[int, Any]], name: str, notes: list[str]) -> Rows:
+    """Objects as rows; lists in an object are rows of their own."""
     for number, record in records:
         if not isinstance(record, dict):
-            raise InputError(f'{name}: row {number} is no object; write {{"text": …}} on each line')
+            raise InputError(f'{name}: row {number} is no object; write {{"text": …}} for each')
     many = [(number, one) for number, record in records for one in _unfolded(record)]
     return _of_objects(many, name, notes)
 

@@ -128,8 +128,8 @@ def read_records(
         raise InputError(f"{name}: holds only empty cells; it must hold a text")
     table = [record for _, record in numbered]
     layout = layout or layout_of(name, table)
-    if layout is not None and layout.names:
-        header = False
+    if layout is not None:
+        header = layout.has_header
     if header is None:
         header = _has_header(table, known)
     columns = _columns(table, header, layout, name)
@@ -139,6 +139,8 @@ def read_records(
     notes.append(f"{count_of(len(columns), 'column')}{separated}; {first}.")
     if layout is not None:
         notes.append(f"Read as {layout.title}, by its {layout.known_by}.")
+        if layout.together:
+            notes.append(f"A text is {' and '.join(layout.together)}, as {layout.title} is read.")
     if blank := numbered[-1][0] - len(numbered):
         notes.append(f"{count_of(blank, 'blank line')} skipped.")
     if split.joined[0]:
@@ -154,7 +156,12 @@ def read_records(
     if layout is None:
         _note_ragged(numbered, len(columns), notes)
     padding = [""] * len(columns)
-    return columns, [(row, (record + padding)[: len(columns)]) for row, record in numbered]
+    rows = [(row, (record + padding)[: len(columns)]) for row, record in numbered]
+    if layout is not None and layout.together:
+        places = [columns.index(name) for name in layout.together]
+        rows = [(n, [*row, " ".join(filter(None, (row[i] for i in places)))]) for n, row in rows]
+        columns = (*columns, "text")
+    return columns, rows
 
 
 def _columns(
@@ -174,7 +181,7 @@ def _columns(
     Raises:
         InputError: there are more than 1,000 columns.
     """
-    if layout is not None and layout.names:
+    if layout is not None:
         return _column_names(layout.names, len(layout.names))
     width = Counter(map(len, table)).most_common(1)[0][0]
     width = max(width, len(table[0]) if header else 0)

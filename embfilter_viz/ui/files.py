@@ -10,6 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from embfilter_viz.texts.unpacking import GZ, LONGEST, unpacked
 from embfilter_viz.ui.access import access
 
 __all__ = ["KeptFile", "keep_columns", "kept_columns", "reader_file"]
@@ -37,18 +38,21 @@ def reader_file(key: str, label: str, types: Sequence[str]) -> KeptFile | None:
     Args:
         key: of the place that asks.
         label: what it asks for.
-        types: endings that it takes, without the dot.
+        types: endings that it takes, without the dot; each compressed by gzip, too.
 
     Raises:
-        InputError: a file larger than a public server takes.
+        InputError: a file larger than a public server takes, or one that cannot be unpacked.
     """
     shelf: dict[str, KeptFile] = st.session_state.setdefault(SHELF, {})
     taken: dict[str, tuple[str, str]] = st.session_state.setdefault(TAKEN, {})
-    uploaded = st.file_uploader(label, type=list(types), key=key)
+    uploaded = st.file_uploader(label, type=[*types, GZ[1:]], key=key)
     before, use = taken.get(key, ("", ""))
     if uploaded is not None and uploaded.file_id != before:
         access().check_upload(uploaded.size, uploaded.name)
-        file = _kept(shelf, uploaded.name, uploaded.getvalue())
+        rules = access()
+        room = min(LONGEST, rules.most_upload_bytes) if rules.public else LONGEST
+        data, name = unpacked(uploaded.getvalue(), uploaded.name, room)
+        file = _kept(shelf, name, data)
         before, use = uploaded.file_id, file.digest
     fitting = [d for d, file in shelf.items() if Path(file.name).suffix[1:].lower() in types]
     if not fitting:

@@ -153,7 +153,7 @@ def uploaded_texts(key: str, label: str) -> tuple[str, ...] | None:
 
 def uploaded_table(key: str, label: str, limit: int = MOST_TEXTS) -> TextTable | None:
     """A table of texts from a file of the reader's; the text and label columns can be changed."""
-    file = reader_file(key, label, ("txt", "csv", "tsv", "jsonl", "parquet"))
+    file = reader_file(key, label, ("txt", "csv", "tsv", "json", "jsonl", "parquet"))
     if file is None:
         return None
     limit = access().at_most(limit)

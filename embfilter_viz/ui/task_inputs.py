@@ -38,7 +38,7 @@ DEMO_SET = "demo set"
 ALL_SETS = "All"
 """What stands for all demo sets together."""
 
-TYPES = ("csv", "tsv", "jsonl", "parquet")
+TYPES = ("csv", "tsv", "json", "jsonl", "parquet")
 """Endings of files that hold a task."""
 
 
