@@ -1,6 +1,5 @@
 """The command that asks a folder or a running server, and compares its vectors with ours."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from embfilter_viz.cli.options import (
 from embfilter_viz.cli.output import print_record
 from embfilter_viz.cli.reporting import watched
 from embfilter_viz.errors import InputError
+from embfilter_viz.models.formats.schemas import Card, read_json
 
 if TYPE_CHECKING:
     from embfilter_viz.model import Model
@@ -151,8 +151,5 @@ def _card(path: Path) -> dict[str, Any]:
     """Read the note that a folder of ours has of itself; empty for another."""
     if not path.is_file():
         return {}
-    try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: it is no JSON; export the folder anew") from error
-    return said if isinstance(said, dict) else {}
+    found: dict[str, Any] = read_json(path, Card, str(path.parent), "export the folder anew")
+    return found

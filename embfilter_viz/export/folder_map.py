@@ -1,6 +1,5 @@
 """The map that an exported folder says it applies, read from the folder itself."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +7,15 @@ import numpy as np
 from embfilter_viz.errors import InputError
 from embfilter_viz.export.filter_file import FILTER_IN_FOLDER, load_filter
 from embfilter_viz.model import Model
+from embfilter_viz.models.formats.safetensors_header import read_tables, weight_files
+from embfilter_viz.models.formats.schemas import Modules, read_json
+from embfilter_viz.models.formats.tensors import is_readable, row_blocks
 from embfilter_viz.spectral.affine import AffineMap
 
 __all__ = ["map_in_file", "map_in_folder"]
+
+MODULES = "modules.json"
+_AGAIN = "export the folder anew"
 
 
 def map_in_file(path: str | Path, model: Model) -> AffineMap:
@@ -40,15 +45,19 @@ def map_in_folder(folder: Path, model: Model) -> AffineMap:
 
 
 def _last_dense(folder: Path) -> AffineMap | None:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8-sig"))
-        place = [m["path"] for m in modules if m["type"].endswith(".Dense")][-1]
-        tensors = load_file(folder / place / "model.safetensors")
-        weight = tensors["linear.weight"].T.astype(np.float64)
-        offset = tensors.get("linear.bias", np.zeros(weight.shape[1])).astype(np.float64)
-    except (OSError, ValueError, LookupError, TypeError, SafetensorError):
+    if not (folder / MODULES).is_file():
         return None
-    return AffineMap(weight, offset)
+    modules = read_json(folder / MODULES, Modules, str(folder), _AGAIN)
+    places = [m.get("path", "") for m in modules if m["type"].endswith(".Dense")]
+    if not places:
+        return None
+    found = {
+        entry.name: np.concatenate(list(row_blocks(entry)))
+        for entry in read_tables(weight_files(folder / places[-1], str(folder)), str(folder))
+        if entry.name in ("linear.weight", "linear.bias") and entry.shape and is_readable(entry)
+    }
+    weight = found.get("linear.weight")
+    if weight is None or weight.ndim != 2:
+        return None
+    offset = found.get("linear.bias", np.zeros(len(weight)))
+    return AffineMap(weight.T.astype(np.float64), offset.astype(np.float64))

@@ -1,7 +1,6 @@
 """What was tried in this browser: kept in the browser's own storage, shared by its tabs."""
 
 import json
-import math
 import time
 from dataclasses import dataclass, fields
 from typing import Any
@@ -13,6 +12,8 @@ from embfilter_viz.ui.assets import component_file
 __all__ = ["Tried", "forget_all", "history", "remember", "tried_of_json"]
 
 _KEY = "history"
+_LARGEST = 1e12
+"""Of the numbers that are shown; NaN is not below it either."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def tried_of_json(text: str) -> list[Tried]:
     """
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     runs = []
     for one in found if isinstance(found, list) else ():
@@ -69,7 +70,7 @@ def tried_of_json(text: str) -> list[Tried]:
         words, (score, *ends, raw, units) = values[:5], values[5:]
         numbers = [score, raw, units, *(end for end in ends if ends != [None, None])]
         if all(isinstance(word, str) and len(word) < 1000 for word in words) and all(
-            isinstance(number, int | float) and math.isfinite(number) for number in numbers
+            isinstance(number, int | float) and -_LARGEST < number < _LARGEST for number in numbers
         ):
             runs.append(Tried(*values))  # type: ignore[arg-type]
     return runs[::-1]

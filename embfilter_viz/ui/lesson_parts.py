@@ -21,6 +21,7 @@ from embfilter_viz.models.head.frequencies import TokenFrequencies
 from embfilter_viz.system.progress import Progress
 from embfilter_viz.ui.choices import View
 from embfilter_viz.ui.inputs import index_below
+from embfilter_viz.ui.links import whole_number
 from embfilter_viz.ui.results import (
     asked_first,
     digest,
@@ -127,7 +128,7 @@ class Parts:
     def direction_index(self) -> int:
         """The direction that is looked at, as the link or its field says."""
         value = st.session_state.get("direction", st.query_params.get("direction", 0))
-        return min(int(value), self.view.model.d_model - 1) if str(value).isdigit() else 0
+        return min(whole_number(value) or 0, self.view.model.d_model - 1)
 
     def direction(self) -> Direction | None:
         """The tokens that a direction writes, chosen by its number."""

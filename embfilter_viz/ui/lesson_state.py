@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from embfilter_viz.analyses.lesson_steps import STEPS, Choice, Number, Step
+from embfilter_viz.ui.links import whole_number
 
 __all__ = ["SKIPPED", "ask_guess", "current_step", "go_to", "guess_of", "made", "steps_row"]
 
@@ -20,10 +21,9 @@ _GUESSES = "_lesson_guesses"
 
 def current_step() -> int:
     """The step that is shown, from 1."""
-    linked = st.query_params.get("step", "")
+    linked = whole_number(st.query_params.get("step", ""))
     known = st.session_state.get(_STEP, 1)
-    step = int(linked) if linked.isascii() and linked.isdigit() else known
-    step = step if 1 <= step <= len(STEPS) else known
+    step = linked if linked is not None and 1 <= linked <= len(STEPS) else known
     st.session_state[_STEP] = step
     _write("step", str(step))
     for number, guess in _guesses().items():

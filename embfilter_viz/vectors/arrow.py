@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -40,12 +41,15 @@ class ArrowVectors:
         self.ending = path.suffix.lower()
         self._file = _opened(path)
         schema = self._file.schema
-        self._column = _column_of(path, schema, column)
+        with _told_plainly(path):  # names of columns are decoded when they are asked for
+            self._column = _column_of(path, schema, column)
         field = schema.field(self._column)
         self.dtype = np.dtype(field.type.value_type.to_pandas_dtype())
         self.rows = self._file.rows
         self.said = _noted(schema.metadata)
         self.width = self._width(field)
+        if not self.width:
+            raise InputError(f"{path}: column {self._column!r} holds vectors of no number at all")
 
     def _width(self, field: "pa.Field") -> int:
         if getattr(field.type, "list_size", -1) > 0:
@@ -243,14 +247,22 @@ class _Parquet:
     def __init__(self, path: Path) -> None:
         import pyarrow.parquet as pq
 
+        self._path = path
         self._file = pq.ParquetFile(path)
         self.schema, self.rows = self._file.schema_arrow, self._file.metadata.num_rows
 
     def batches(self, count: int) -> Iterator["pa.RecordBatch"]:
-        yield from self._file.iter_batches(batch_size=count)
+        found = self._file.iter_batches(batch_size=count)
+        while True:
+            with _told_plainly(self._path):
+                batch = next(found, None)
+            if batch is None:
+                return
+            yield batch
 
     def column(self, name: str) -> "pa.ChunkedArray":
-        return self._file.read([name]).column(name)
+        with _told_plainly(self._path):
+            return self._file.read([name]).column(name)
 
     def writer(self, file: Any, schema: "pa.Schema") -> Any:
         import pyarrow.parquet as pq
@@ -262,12 +274,18 @@ class _Ipc:
     def __init__(self, path: Path) -> None:
         import pyarrow as pa
 
+        self._path = path
         self._file = pa.ipc.open_file(pa.memory_map(str(path)))
         self.schema = self._file.schema
         self.rows = sum(len(one) for one in self._all())
 
     def _all(self) -> Iterator["pa.RecordBatch"]:
-        return (self._file.get_batch(i) for i in range(self._file.num_record_batches))
+        """All batches, each seen to lie within the file: the mapped bytes are taken as they are."""
+        for i in range(self._file.num_record_batches):
+            with _told_plainly(self._path):
+                batch = self._file.get_batch(i)
+                batch.validate(full=True)
+            yield batch
 
     def column(self, name: str) -> "pa.ChunkedArray":
         import pyarrow as pa
@@ -286,13 +304,29 @@ class _Ipc:
 
 
 def _opened(path: Path) -> _Parquet | _Ipc:
+    with _told_plainly(path):
+        return _Parquet(path) if path.suffix.lower() == ".parquet" else _Ipc(path)
+
+
+@contextmanager
+def _told_plainly(path: Path) -> Iterator[None]:
+    """Tell in one line what Arrow says of a damaged file; pages are read long after the header.
+
+    Raises:
+        InputError: the block failed in any way of Arrow's.
+    """
     import pyarrow as pa
 
     try:
-        return _Parquet(path) if path.suffix.lower() == ".parquet" else _Ipc(path)
-    except (pa.ArrowException, OSError) as error:
+        yield
+    except InputError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError) as error:
         kind = "Parquet" if path.suffix.lower() == ".parquet" else "Arrow"
-        raise InputError(f"{path}: no {kind} file, or damaged ({error}); write it again") from error
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{path}: no {kind} file, or damaged ({reason}); write it again"
+        ) from error
 
 
 def _column_of(path: Path, schema: "pa.Schema", wanted: str | None) -> str:

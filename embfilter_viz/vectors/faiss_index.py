@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from threading import Lock
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -10,6 +11,10 @@ from embfilter_viz.errors import InputError
 from embfilter_viz.vectors.stored import Block, Made, rows_at_once
 
 __all__ = ["FaissVectors"]
+
+_ROOM = 64 << 20
+"""Bytes of a table that FAISS makes as it reads, beyond those of the file."""
+_turn = Lock()
 
 
 class FaissVectors:
@@ -35,10 +40,7 @@ class FaissVectors:
         self.path = path
         self.said: Mapping[str, str] = {}
         faiss = _faiss(path)
-        try:
-            self._index = faiss.read_index(str(path))
-        except RuntimeError as error:
-            raise InputError(f"{path}: no index that FAISS reads; write it again") from error
+        self._index = _read(faiss, path)
         self.rows, self.width = int(self._index.ntotal), int(self._index.d)
         if not self.rows:
             raise InputError(f"{path}: the index is empty; add vectors first")
@@ -47,11 +49,18 @@ class FaissVectors:
         if isinstance(self._index, faiss.IndexIDMap):
             self._ids = faiss.vector_to_array(self._index.id_map)
             self._inner = faiss.downcast_index(self._index.index)
-        elif isinstance(self._index, faiss.IndexIVF):
-            self._index.make_direct_map()
+        inner = self._inner
+        if (
+            inner is None
+            or (int(inner.ntotal), int(inner.d)) != (self.rows, self.width)
+            or (self._ids is not None and len(self._ids) != self.rows)
+        ):
+            raise InputError(f"{path}: its parts do not fit together; write the index again")
         try:
+            if isinstance(self._index, faiss.IndexIVF):
+                self._index.make_direct_map()
             self._inner.reconstruct_n(0, 1)
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             raise InputError(
                 f"{path}: this kind of index, {type(self._inner).__name__}, does not give its "
                 "vectors back; filter the vectors it was made from"
@@ -95,6 +104,32 @@ class FaissVectors:
             else:
                 kept.add_with_ids(rows, self._ids[kept.ntotal : kept.ntotal + len(rows)])
         faiss.write_index(kept, faiss.PyCallbackIOWriter(out.write))
+
+
+def _read(faiss: Any, path: Path) -> Any:
+    """The index in a file; no table of it may be larger than the file, and some room.
+
+    Raises:
+        InputError: FAISS cannot read it.
+    """
+    bounds = ("vector_byte_limit", "loop_limit")  # of FAISS 1.14 and later; they hold for all reads
+    before = {one: getattr(faiss, f"get_deserialization_{one}", lambda: None)() for one in bounds}
+    with _turn:
+        try:
+            for one, limit in before.items():
+                if limit is not None:
+                    room = path.stat().st_size + (_ROOM if one == bounds[0] else 0)
+                    getattr(faiss, f"set_deserialization_{one}")(room)
+            index = faiss.read_index(str(path))
+        except (RuntimeError, MemoryError, OSError) as error:
+            raise InputError(f"{path}: no index that FAISS reads; write it again") from error
+        finally:
+            for one, limit in before.items():
+                if limit is not None:
+                    getattr(faiss, f"set_deserialization_{one}")(limit)
+    if index is None:  # the mark of no index at all
+        raise InputError(f"{path}: no index that FAISS reads; write it again")
+    return index
 
 
 def _faiss(path: Path) -> Any:

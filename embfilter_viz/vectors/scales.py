@@ -9,6 +9,7 @@ import numpy as np
 
 from embfilter_viz.errors import InputError
 from embfilter_viz.vectors.arrow import ArrowVectors
+from embfilter_viz.vectors.npy import whole_array
 from embfilter_viz.vectors.stored import BYTES, Block, StoredVectors
 
 __all__ = ["Scaled", "Scales", "quantised", "ranges_of", "scale_column", "scales_of"]
@@ -183,12 +184,7 @@ def quantised(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _array(path: str | Path, option: str) -> np.ndarray:
-    try:
-        found = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{option} {path}: no .npy file with an array; give one") from error
-    if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiu":
-        raise InputError(f"{option} {path}: no array of numbers; give a .npy file with one")
+    found = whole_array(Path(path), f"{option} {path}")
     if not np.isfinite(found).all():
         raise InputError(f"{option} {path}: holds NaN or infinite numbers; write it again")
     return found.astype(np.float32)

@@ -2,6 +2,7 @@
 
     python -m tests.fuzz --iterations 100000
     python -m tests.fuzz --target gguf --iterations 5000 --seed 7
+    python -m tests.fuzz --record counts.json --seconds 600      # goes on where it was stopped
 
 Exits with 1 where a fault was found; the first input of each kind is then kept in
 ``tests/fuzz/failed/TARGET``, where the tests read it from then on.
@@ -41,20 +42,39 @@ class Found:
 
     counts: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
+    commit: str = ""
     failed: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def n(self) -> int:
+        return sum(self.counts.values())
 
     @property
     def faults(self) -> dict[str, int]:
         return {kind: n for kind, n in self.counts.items() if kind.startswith("fault")}
 
 
-def fuzz(name: str, iterations: int, seed: int = 0, seconds: float = math.inf) -> Found:
-    """Read that many inputs of a target, in as many processes as end before their time."""
-    found, first = Found(), 0
+def fuzz(
+    name: str, iterations: int, seed: int = 0, seconds: float = math.inf, found: Found | None = None
+) -> Found:
+    """Read that many inputs of a target, in as many processes as end before their time.
+
+    Args:
+        name: of the target.
+        iterations: number after the last input.
+        seed: of the inputs.
+        seconds: after which no further input is read.
+        found: what came of the first inputs, which are not read again.
+
+    Returns:
+        what came of all.
+    """
+    found = found or Found()
+    first, spent = found.n, found.seconds
     begun = time.monotonic()
     while first < iterations and (left := seconds - (time.monotonic() - begun)) > 0:
         first = _in_child(name, (first, iterations), seed, found, left)
-    found.seconds = time.monotonic() - begun
+    found.seconds = spent + time.monotonic() - begun
     return found
 
 
@@ -137,16 +157,46 @@ def _number(room: Path) -> int | None:
 def table_of(all_found: dict[str, Found]) -> str:
     """The counts as a Markdown table."""
     lines = [
-        "| target | inputs | answered | refused in one line | faults | a second |",
-        "|---|---:|---:|---:|---:|---:|",
+        "| target | inputs | answered | refused in one line | faults | commit |",
+        "|---|---:|---:|---:|---:|---|",
     ]
     for name, found in all_found.items():
-        n, faults = sum(found.counts.values()), sum(found.faults.values())
+        faults = sum(found.faults.values())
         lines.append(
-            f"| {name} | {n:,} | {found.counts['answered']:,} | {found.counts['refused']:,} "
-            f"| {faults:,} | {n / max(found.seconds, 1e-9):,.0f} |"
+            f"| {name} | {found.n:,} | {found.counts['answered']:,} | {found.counts['refused']:,} "
+            f"| {faults:,} | {found.commit} |"
         )
-    return "\n".join(lines)
+    total = sum(found.n for found in all_found.values())
+    return "\n".join([*lines, f"| {len(all_found)} targets | {total:,} | | | | |"])
+
+
+def commit_here() -> str:
+    """The commit that is checked out, with a + where files differ from it; empty without Git."""
+    told = []
+    for asked in (["rev-parse", "--short", "HEAD"], ["status", "--porcelain", "-uno"]):
+        run = subprocess.run(["git", *asked], capture_output=True, text=True, check=False)
+        told.append(run.stdout.strip() if run.returncode == 0 else "")
+    return told[0] + ("+" if told[1] else "")
+
+
+def recorded(path: Path | None) -> dict[str, Found]:
+    """What earlier runs wrote to ``path``."""
+    if path is None or not path.exists():
+        return {}
+    return {
+        name: Found(Counter(one["counts"]), one["seconds"], one["commit"])
+        for name, one in json.loads(path.read_text()).items()
+    }
+
+
+def record(path: Path | None, all_found: dict[str, Found]) -> None:
+    """Write what came of all targets so far."""
+    if path is not None:
+        said = {
+            name: {"counts": dict(one.counts), "seconds": one.seconds, "commit": one.commit}
+            for name, one in all_found.items()
+        }
+        path.write_text(json.dumps(said, indent=1))
 
 
 def main() -> None:
@@ -157,17 +207,23 @@ def main() -> None:
         "--seconds", type=float, default=math.inf, help="of each target, all inputs read or not"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the inputs")
+    parser.add_argument("--record", type=Path, help="a file of the counts, to go on from")
     asked = parser.parse_args()
-    found = {}
+    found, commit = recorded(asked.record), commit_here()
     for name in asked.target or TARGETS:
-        found[name] = fuzz(name, asked.iterations, asked.seed, asked.seconds)
+        known = found.get(name)
+        if known is not None and known.n >= asked.iterations:
+            continue
+        found[name] = fuzz(name, asked.iterations, asked.seed, asked.seconds, known)
+        found[name].commit = commit
+        record(asked.record, found)
         print(f"{name}: {dict(found[name].counts)}", file=sys.stderr, flush=True)
         for kind, data in found[name].failed.items():
             kept = FAILED / name / name_of(data)
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_bytes(data)
             print(f"  {kind}: {kept}", file=sys.stderr, flush=True)
-    print(table_of(found))
+    print(table_of({name: found[name] for name in TARGETS if name in found}))
     sys.exit(any(one.faults for one in found.values()))
 
 

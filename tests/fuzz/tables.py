@@ -1,5 +1,6 @@
 """Tables made wrong: quotation marks, cells, headers and encodings, as spreadsheets leave them."""
 
+import gzip
 import io
 import json
 import random
@@ -10,6 +11,8 @@ from tests.fuzz.mutations import ODD_NUMBERS, ODD_TEXTS, bytes_changed, json_cha
 __all__ = [
     "json_lines_changed",
     "json_lines_seeds",
+    "json_seeds",
+    "packed_seeds",
     "parquet_seeds",
     "table_changed",
     "table_seeds",
@@ -46,6 +49,23 @@ def json_lines_seeds() -> list[bytes]:
     pairs = [{"sentence1": a, "sentence2": b, "score": float(s)} for a, b, s in _PAIRS]
     labels = [{"text": a, "label": i % 2} for i, (a, *_) in enumerate(_PAIRS)]
     return ["\n".join(map(json.dumps, one)).encode() for one in (pairs, labels)]
+
+
+@cache
+def json_seeds() -> list[bytes]:
+    """The same as one list of objects, and as one object of columns."""
+    made = []
+    for lines in json_lines_seeds():
+        rows = [json.loads(line) for line in lines.split(b"\n")]
+        made += [rows, {key: [row[key] for row in rows] for key in rows[0]}]
+    return [json.dumps(one).encode() for one in made]
+
+
+@cache
+def packed_seeds() -> list[bytes]:
+    """Tables compressed by gzip, the second in two members."""
+    first, second, *_ = table_seeds()
+    return [gzip.compress(first), gzip.compress(second[:300]) + gzip.compress(second[300:])]
 
 
 @cache

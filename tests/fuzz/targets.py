@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.fuzz import answers, stored
 from tests.fuzz.gguf_files import gguf_changed, tiny
 from tests.fuzz.mutations import (
     Mutation,
@@ -24,6 +25,8 @@ from tests.fuzz.mutations import (
 from tests.fuzz.tables import (
     json_lines_changed,
     json_lines_seeds,
+    json_seeds,
+    packed_seeds,
     parquet_seeds,
     table_changed,
     table_seeds,
@@ -48,6 +51,8 @@ class Target:
     """Reads the file in a folder where all else is right; to raise ``InputError`` or nothing."""
     warm: Callable[[], list[bytes]] = list
     """Further files that make it import what it may need."""
+    slow: bool = False
+    """Whether an input takes so long that only some thousands are read, and none in the tests."""
 
 
 # -- the seeds: the smallest files that pass -------------------------------------------------------
@@ -339,6 +344,152 @@ def read_gguf(path: Path) -> None:
         raise InputError(f"m: texts cannot be read: {reason}; take another") from reason
 
 
+def read_gguf_tensors(path: Path) -> None:
+    """All that a conversion reads: every parameter's values, and the tokenizer as it is written."""
+    from embfilter_viz.models.gguf.account import NotRead
+    from embfilter_viz.models.gguf.parts import read_gguf as header_of
+    from embfilter_viz.models.gguf.reading import plan_to_encode
+    from embfilter_viz.models.gguf.tokenizer import tokenizer_files
+    from embfilter_viz.models.head.vocabulary import Vocabulary
+    from embfilter_viz.models.outline import Outline
+    from embfilter_viz.models.sources.gguf_conversion import cannot_encode, values_of
+
+    header = header_of(path, "m")
+    folder = path.parent / "written"
+    try:
+        plan = plan_to_encode(header)
+        folder.mkdir(exist_ok=True)
+        tokenizer_files(header).write(folder)
+    except NotRead as reason:
+        raise cannot_encode("m", str(reason)) from reason
+    for parameter in plan.parameters:
+        values = values_of(plan, parameter, "m")
+        assert values.dtype == np.float32
+        assert values.size == plan.parameters[parameter].n_elements
+    words = Vocabulary.of(Outline("m", folder, plan.config, ()), header.tensors[0].shape[0])
+    words.encode_with_ends("a bad")
+
+
+def read_gguf_converted(path: Path) -> None:
+    """The conversion, with the model that transformers makes of the file's settings."""
+    from embfilter_viz.models.gguf.parts import read_gguf as header_of
+    from embfilter_viz.models.sources.gguf_conversion import convert
+    from embfilter_viz.system.progress import silent
+
+    folder = path.parent / "converted"
+    folder.mkdir(exist_ok=True)
+    header_of(path, "m")
+    convert(str(path), "m", str(folder), "", silent)
+
+
+def read_hub_tables(path: Path) -> None:
+    """A head that was fetched from the hub by ranges, by the table that was kept of it."""
+    from embfilter_viz.models.formats.tensors import row_blocks
+    from embfilter_viz.models.head.unembedding import find_head
+    from embfilter_viz.models.outline import Outline
+    from embfilter_viz.models.sources.ranges import _read
+
+    with _beside(path, "config.json", "tokenizer.json", "model.safetensors") as folder:
+        where = str(folder).encode()
+        path.write_bytes(path.read_bytes().replace(HERE.encode(), where))
+        found = _read(folder, "0" * 40)
+    if found is None:  # fetched again
+        return
+    config = json.loads(config_seeds()[0])
+    head = find_head(Outline("m", found.folder, config, found.tables))
+    for block in row_blocks(head.entry):
+        assert block.dtype == np.float32
+
+
+HERE = "/the/folder"
+"""What stands for the folder of the target in its inputs."""
+
+
+@cache
+def hub_tables_seeds() -> list[bytes]:
+    from dataclasses import asdict
+
+    from embfilter_viz.models.formats.safetensors_header import read_tables
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.safetensors")
+        path.write_bytes(safetensors_seed())
+        tables = [asdict(one) | {"file": f"{HERE}/{path.name}"} for one in read_tables([path], "m")]
+        lengths = {f"{HERE}/{path.name}": path.stat().st_size}
+    said = {"folder": HERE, "lengths": lengths, "tables": tables}
+    return [json.dumps(said).encode()]
+
+
+def card_seeds() -> list[bytes]:
+    said = {"method": "window", "l": 1, "r": 3, "prompt": "mean", "checkpoint": "llama"}
+    return [json.dumps(said).encode()]
+
+
+def read_card(path: Path) -> None:
+    """The note that an exported folder has of itself."""
+    from embfilter_viz.cli.verifying import _card
+
+    card = _card(path)
+    _ = card.get("method"), card.get("prompt")
+
+
+def read_dense(path: Path) -> None:
+    """The projection of an exported folder of sentence-transformers."""
+    from safetensors.numpy import save_file
+
+    from embfilter_viz.export.folder_map import _last_dense
+
+    folder = path.parent if path.name == "modules.json" else path.parents[1]
+    (folder / "1_Dense").mkdir(exist_ok=True)
+    if not (folder / "modules.json").exists():
+        (folder / "modules.json").write_bytes(dense_seeds()[0])
+    if not (folder / "1_Dense/model.safetensors").exists():
+        weight = np.ones((2, WIDTH), dtype=np.float32)
+        save_file({"linear.weight": weight}, folder / "1_Dense/model.safetensors")
+    found = _last_dense(folder)
+    if found is not None:
+        found(np.ones((2, len(found.matrix)), dtype=np.float32))
+
+
+def dense_seeds() -> list[bytes]:
+    lines = [{"type": f"sentence_transformers.models.{kind}", "path": f"1_{kind}"}
+             for kind in ("Pooling", "Dense")]  # fmt: skip
+    return [json.dumps(lines).encode()]
+
+
+def dense_weight_seeds() -> list[bytes]:
+    from safetensors.numpy import save
+
+    return [save({"linear.weight": np.ones((2, WIDTH), dtype=np.float32)})]
+
+
+def beir_seeds() -> list[bytes]:
+    lines = [{"_id": f"d{i}", "title": "A cat", "text": f"sits on mat {i}."} for i in range(9)]
+    return ["\n".join(map(json.dumps, lines)).encode()]
+
+
+def qrels_seeds() -> list[bytes]:
+    lines = ["query-id\tcorpus-id\tscore", *(f"q{i}\td{i}\t1" for i in range(9))]
+    return ["\n".join(lines).encode()]
+
+
+def read_beir_folder(path: Path) -> None:
+    """A folder as BEIR has it, of which one file is changed."""
+    from embfilter_viz.texts import read_judged
+
+    folder = path.parents[1] if path.name == "test.tsv" else path.parent
+    queries = [{"_id": f"q{i}", "text": f"where is cat {i}?"} for i in range(9)]
+    right = {
+        "corpus.jsonl": beir_seeds()[0], "qrels/test.tsv": qrels_seeds()[0],
+        "queries.jsonl": "\n".join(map(json.dumps, queries)).encode(),
+    }  # fmt: skip
+    for name, data in right.items():
+        if not (folder / name).exists():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(data)
+    read_judged(folder, "retrieval")
+
+
 def read_adapter(path: Path) -> None:
     from embfilter_viz.models.sources.adapters import is_adapter, read_adapter
 
@@ -455,7 +606,8 @@ TARGETS = {
                unlisted_config_seeds),
         Target("config-unlisted", unlisted_config_seeds, json_changed, "config.json",
                read_checkpoint),
-        Target("config-loaded", loadable_config_seeds, json_changed, "config.json", read_loaded),
+        Target("config-loaded", loadable_config_seeds, json_changed, "config.json", read_loaded,
+               slow=True),
         Target("tokenizer", tokenizer_seeds, json_changed, "tokenizer.json", read_tokenizer),
         Target("tokenizer-settings", settings_seeds, json_changed, "tokenizer_config.json",
                read_tokenizer),
@@ -471,7 +623,44 @@ TARGETS = {
                read_filter),
         Target("table", table_seeds, table_changed, "t.csv", read_table),
         Target("table-json", json_lines_seeds, json_lines_changed, "t.jsonl", read_table),
+        Target("table-records", json_seeds, json_changed, "t.json", read_table),
+        Target("table-packed", packed_seeds, bytes_changed, "t.csv.gz", read_table),
         Target("table-parquet", parquet_seeds, bytes_changed, "t.parquet", read_table),
+        Target("gguf-tensors", _of_text(*GGUFS), gguf_changed, "m.gguf", read_gguf_tensors,
+               lambda: [tiny(*one.split()).bytes() for one in GGUFS]),
+        Target("gguf-converted", _of_text(*GGUFS), gguf_changed, "m.gguf", read_gguf_converted,
+               lambda: [tiny(*one.split()).bytes() for one in GGUFS], slow=True),
+        Target("hub-tables", hub_tables_seeds, json_changed, "tables.json", read_hub_tables),
+        Target("hub-listing", answers.listing_seeds, json_changed, "listing.json",
+               answers.read_listing),
+        Target("index-page", answers.index_page_seeds, answers.index_page_changed, "page",
+               answers.read_index_page),
+        Target("engine-answer", answers.answer_seeds, json_changed, "answer.json",
+               answers.read_answer),
+        Target("engine-models", answers.models_seeds, json_changed, "models.json",
+               answers.read_models),
+        Target("card", card_seeds, json_changed, "card.json", read_card),
+        Target("dense-modules", dense_seeds, json_changed, "modules.json", read_dense),
+        Target("dense-weights", dense_weight_seeds, safetensors_changed,
+               "1_Dense/model.safetensors", read_dense),
+        Target("beir-corpus", beir_seeds, json_lines_changed, "corpus.jsonl", read_beir_folder),
+        Target("beir-qrels", qrels_seeds, table_changed, "qrels/test.tsv", read_beir_folder),
+        Target("vectors-npy", stored.npy_seeds, stored.npy_changed, "v.npy", stored.read_vectors),
+        Target("vectors-scales", stored.scale_seeds, stored.npy_changed, "v.npy",
+               stored.read_scales),
+        Target("vectors-parquet", stored.parquet_vector_seeds, bytes_changed, "v.parquet",
+               stored.read_vectors),
+        Target("vectors-arrow", stored.arrow_seeds, bytes_changed, "v.arrow",
+               stored.read_vectors),
+        Target("vectors-faiss", stored.faiss_seeds, bytes_changed, "v.faiss",
+               stored.read_vectors),
+        Target("database-sqlite", stored.sqlite_seeds, bytes_changed, "v.db",
+               stored.read_database),
+        Target("database-duckdb", stored.duckdb_seeds, bytes_changed, "v.duckdb",
+               stored.read_duckdb, slow=True),
+        Target("browser-history", answers.history_seeds, json_changed, "history.json",
+               answers.read_history),
+        Target("link", answers.link_seeds, text_changed, "link.txt", answers.read_link),
         Target("name", _of_text("org/name", "org/name@v1.0", "folder", "./x.gguf", "smollm2-135m",
                                 "org/name@refs/pr/1", "~/models", "config.json",
                                 "engine:http://127.0.0.1:9#org/name"),

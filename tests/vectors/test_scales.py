@@ -154,7 +154,7 @@ def test_an_array_of_bytes_gets_its_scales_in_a_file_beside_it(
     ("arguments", "rule"),
     [
         (["raw.npy", "--scales", "three.npy"], r"of shape \(3, 32\); give \(32,\) or \(2, 32\), "),
-        (["raw.npy", "--scales", "texts.txt"], r"texts\.txt: no \.npy file with an array"),
+        (["raw.npy", "--scales", "texts.txt"], r"texts\.txt: no array of NumPy's"),
         (["raw.npy", "--scales", "nan.npy"], r"nan\.npy: holds NaN or infinite numbers; write"),
         (["raw.npy", "--ranges", "three.npy"], r"of shape \(3, 32\); give \(2, 32\), the lowest"),
         (["raw.npy", "--ranges", "down.npy"], r"down\.npy: dimension 0 ends below its beginning"),

@@ -71,7 +71,7 @@ class Dialect(ABC):
         """
         try:
             found = [(int(place), numbers) for place, numbers in self.answers(said)]
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
             raise InputError(
                 f"{self.engine}: the answer of {self.path} holds no embeddings; is an embedding "
                 "model served there?"

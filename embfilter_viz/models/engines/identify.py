@@ -79,7 +79,7 @@ def identify(line: Line, name: EngineName) -> Found:
             raise
         said = {}
     listed = said.get("data") if isinstance(said, dict) else None
-    entries = [one for one in listed or () if isinstance(one, dict)]
+    entries = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
     owner = str(entries[0].get("owned_by", "")) if entries else ""
     if owner == "vllm":
         served = _served(entries, name)

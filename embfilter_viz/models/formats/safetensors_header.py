@@ -12,6 +12,7 @@ from embfilter_viz.errors import InputError
 
 __all__ = [
     "TensorEntry",
+    "fault_of",
     "parse_table",
     "read_index",
     "read_tables",
@@ -178,7 +179,7 @@ def parse_table(data: bytes, path: Path, size: int, name: str) -> list[TensorEnt
         entry = TensorEntry(
             key, line["dtype"], tuple(line["shape"]), path, begins + begin, end - begin
         )
-        if (fault := _fault_of(entry)) is not None:
+        if (fault := fault_of(entry)) is not None:
             raise InputError(f"{what}: {key[:60]} {fault}; {_AGAIN}")
         entries.append(entry)
     needed = max((e.start + e.n_bytes for e in entries), default=begins)
@@ -195,8 +196,12 @@ def parse_table(data: bytes, path: Path, size: int, name: str) -> list[TensorEnt
     return entries
 
 
-def _fault_of(entry: TensorEntry) -> str | None:
-    """Say what is wrong with one line of a table; None where its numbers agree."""
+def fault_of(entry: TensorEntry) -> str | None:
+    """Say what is wrong with one line of a table; None where its numbers agree.
+
+    >>> fault_of(TensorEntry("w", "F32", (2, 3), Path("x"), 8, 24)) is None
+    True
+    """
     if entry.n_bytes < 0:
         return "ends before it begins"
     bits = _BITS.get(entry.dtype)

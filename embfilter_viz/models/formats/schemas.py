@@ -16,11 +16,15 @@ from embfilter_viz.system.regular import read_regular
 
 __all__ = [
     "AdapterConfig",
+    "Card",
     "Config",
     "Embedder",
     "FilterSaid",
     "GgufSaid",
+    "HubListing",
+    "HubTables",
     "Index",
+    "IndexPage",
     "MapSaid",
     "Modules",
     "Pooling",
@@ -208,6 +212,66 @@ class Embedder(_Header):
     truncate_dim: Count | None = None
     default_prompt_name: str | None = None
     prompts: dict[str, str | None] | None = None
+
+
+class Card(_Header):
+    """The note that an exported folder has of itself."""
+
+    method: Word | None = None
+    prompt: str | None = None
+    l: Count | Word | None = None  # noqa: E741
+    r: Count | Word | None = None
+
+
+class _Stored(_Header):
+    """A tensor in the table that is kept of a head fetched by ranges."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    dtype: Annotated[str, Field(max_length=20)]
+    shape: Annotated[list[Offset], Field(max_length=32)]
+    file: Annotated[str, Field(max_length=4096)]
+    start: Offset
+    n_bytes: Offset
+
+
+class HubTables(_Header):
+    """``tables.json``: the tensors of a repository on the hub, and where those fetched lie."""
+
+    folder: str
+    lengths: dict[str, Offset]
+    tables: list[_Stored]
+
+
+FileName = Annotated[
+    str,
+    Field(max_length=1000, pattern=r"^[^\x00-\x1f\x7f\\/]+(/[^\x00-\x1f\x7f\\/]+)*$"),
+]
+"""Of a file in a repository, folders before it."""
+
+
+class _Listed(_Header):
+    rfilename: FileName
+    size: Offset | None = None
+
+
+class HubListing(_Header):
+    """A commit of a repository on the hub, and its files."""
+
+    sha: Annotated[str, Field(pattern=r"^[0-9a-f]{40,64}$")]
+    siblings: list[_Listed]
+
+
+class _Linked(_Header):
+    filename: str
+    url: str
+
+
+class IndexPage(_Header):
+    """A project's files as a package index lists them (PEP 691)."""
+
+    files: list[_Linked]
 
 
 class GgufSaid(BaseModel):

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from embfilter_viz.errors import InputError
 from embfilter_viz.models.formats.safetensors_header import TensorEntry
 
 __all__ = [
@@ -189,9 +190,20 @@ def _raw(entry: TensorEntry, start: int, stop: int) -> np.ndarray:
     # Read and not mapped: pages of a mapped file count as memory of this process.
     length = _row_bytes(entry)
     raw = np.dtype(_RAW.get(entry.dtype, "u1"))
-    with entry.file.open("rb") as stream:
-        stream.seek(entry.start + start * length)
-        block = np.fromfile(stream, dtype=raw, count=(stop - start) * length // raw.itemsize)
+    count = (stop - start) * length // raw.itemsize
+    try:
+        with entry.file.open("rb") as stream:
+            stream.seek(entry.start + start * length)
+            block = np.fromfile(stream, dtype=raw, count=count)
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(
+            f"{entry.file.name[:200]}: the weights cannot be read ({reason}); open the model again"
+        ) from error
+    if len(block) < count:
+        raise InputError(
+            f"{entry.file.name[:200]}: became shorter since it was opened; open the model again"
+        )
     shape = entry.shape[1:] if entry.dtype in _RAW else (length,)
     return block.reshape(stop - start, *shape)
 

@@ -57,6 +57,7 @@ __all__ = [
     "find_converted_files",
     "find_verified",
     "is_as_written",
+    "values_of",
 ]
 
 logger = logging.getLogger(__name__)
@@ -326,15 +327,37 @@ def convert(path: str, name: str, folder: str, outline: str, progress: Progress)
         nonlocal done
         progress(f"dequantising {source.name}", done, total, "MB")
         done += sum(tensor.n_bytes for tensor in plan.parameters[parameter].tensors) / 1e6
-        return np.ascontiguousarray(plan.parameters[parameter].values(plan.config))
+        return values_of(plan, parameter, name, shapes[parameter])
 
-    try:
-        write_float32(target / "model.safetensors", shapes, values)
-    except (ValueError, AssertionError, LookupError, ArithmeticError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise cannot_encode(name, "its tensors are not of the shapes its settings say") from error
+    write_float32(target / "model.safetensors", shapes, values)
     _keep(target)
+
+
+def values_of(
+    plan: Plan, parameter: str, name: str, shape: tuple[int, ...] | None = None
+) -> np.ndarray:
+    """The values of one parameter in float32.
+
+    Args:
+        plan: what is read of the file.
+        parameter: its name in transformers.
+        name: the model as the user typed it, for messages.
+        shape: that they must have, where it is known.
+
+    Returns:
+        the values, in order in memory.
+
+    Raises:
+        InputError: the tensors that it is read from are not of the shapes that the settings say.
+    """
+    try:
+        found = np.ascontiguousarray(plan.parameters[parameter].values(plan.config))
+        assert shape is None or found.shape == shape
+        return found
+    except InputError:
+        raise
+    except (ValueError, TypeError, AssertionError, LookupError, ArithmeticError) as error:
+        raise cannot_encode(name, "its tensors are not of the shapes its settings say") from error
 
 
 def cannot_encode(name: str, reason: str) -> InputError:

@@ -7,6 +7,7 @@ commit it had when it was fetched; ``org/name@revision`` asks for another. ``HF_
 """
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -342,12 +343,10 @@ def listed(
     import huggingface_hub as hf
 
     api = hf.HfApi(endpoint=endpoint())
-    info = patiently(
-        lambda: api.model_info(repo, revision=revision, files_metadata=True, timeout=8), progress
-    )
-    commit = info.sha or ""
+    info = patiently(lambda: _described(api, repo, revision, name), progress)
+    commit = info.sha
     progress(f"found {repo}", 0, 0, "")
-    siblings = info.siblings or []
+    siblings = info.siblings
     files = [s for s in siblings if any(fnmatchcase(s.rfilename, w) for w in _WANTED)]
     names = {s.rfilename for s in files}
     if adapters.CONFIG in names:
@@ -365,6 +364,44 @@ def listed(
     if not names & {"model.safetensors", "model.safetensors.index.json"}:
         raise no_safetensors([s.rfilename for s in siblings], name)
     return commit, files
+
+
+def _described(api: Any, repo: str, revision: str | None, name: str) -> Any:
+    """Ask the hub for a repository: its commit, and names of files that stay in its folder.
+
+    Args:
+        api: the hub's client.
+        repo: the repository, as org/name.
+        revision: branch, tag or commit.
+        name: the model's name, for messages.
+
+    Returns:
+        ``sha`` and ``siblings`` as the client has them.
+
+    Raises:
+        InputError: the answer is no description of a repository.
+    """
+    from huggingface_hub.errors import HFValidationError
+
+    from embfilter_viz.models.formats.schemas import HubListing, held_to
+
+    what = f"{name}: what {endpoint()} says of it"
+    way_out = "check HF_ENDPOINT, or download the model as a folder"
+    try:
+        info = api.model_info(repo, revision=revision, files_metadata=True, timeout=8)
+    except (json.JSONDecodeError, UnicodeEncodeError, HFValidationError, OSError):
+        raise
+    except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
+        if isinstance(error, ValueError) and "proxy" in str(error).lower():
+            raise
+        # The client takes the answer apart as it comes.
+        raise InputError(f"{what} is no description of a model; {way_out}") from error
+    siblings = [{"rfilename": one.rfilename, "size": one.size} for one in info.siblings or ()]
+    held_to(HubListing, {"sha": info.sha, "siblings": siblings}, what, way_out)
+    if any({"..", "."} & set(one.rfilename.split("/")) for one in info.siblings or ()):
+        raise InputError(f"{what} names files outside of its folder; {way_out}")
+    info.siblings = info.siblings or []
+    return info
 
 
 def _check_adapter(names: set[str], name: str) -> None:

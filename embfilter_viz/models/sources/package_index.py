@@ -69,7 +69,8 @@ def address_of(project: str, file_name: str, *, progress: Progress = silent) -> 
         with _client() as client:
             answer = client.get(page, headers={"Accept": _ACCEPT})
             answer.raise_for_status()
-            links = _links(answer)
+            link = _links(answer).get(file_name)
+            address = None if link is None else str(answer.url.join(link)).partition("#")[0]
     except httpx2.HTTPStatusError as error:
         raise InputError(
             f"{_without_password(page)}: the package index answered {error.response.status_code}; "
@@ -77,15 +78,15 @@ def address_of(project: str, file_name: str, *, progress: Progress = silent) -> 
         ) from error
     except httpx2.TransportError as error:
         raise _unreachable(page, error) from error
-    except ValueError as error:
+    except (ValueError, httpx2.InvalidURL) as error:
         raise InputError(
             f"{_without_password(page)}: what answered is not a package index; {_WAY_OUT}"
         ) from error
-    if file_name not in links:
+    if address is None:
         raise InputError(
             f"{_without_password(page)}: the package index does not have {file_name}; {_WAY_OUT}"
         )
-    return links[file_name]
+    return address
 
 
 def find_and_fetch(
@@ -184,17 +185,33 @@ def _client() -> "httpx2.Client":
 
 
 def _links(answer: "httpx2.Response") -> dict[str, str]:
-    """File names to absolute addresses."""
+    """File names to links, which may be relative to the page.
+
+    Raises:
+        ValueError: the answer is no list of files.
+    """
+    from embfilter_viz.models.formats.schemas import IndexPage, json_of
+
     kind = answer.headers.get("content-type", "")
     if "json" in kind:
-        files = answer.json().get("files", [])
-        return {f["filename"]: str(answer.url.join(f["url"])) for f in files}
+        files = json_of(answer.content, IndexPage, "the answer", _WAY_OUT)["files"]
+        return {one["filename"]: one["url"] for one in files}
     if "html" not in kind:
         raise ValueError(kind)
     page = _Anchors()
-    page.feed(answer.text)
-    addresses = [str(answer.url.join(href)).partition("#")[0] for href in page.hrefs]
-    return {unquote(urlsplit(a).path.rpartition("/")[2]): a for a in addresses}
+    try:
+        page.feed(answer.text)
+    except AssertionError as error:  # of a declaration that is none
+        raise ValueError("no HTML") from error
+    return {_file_of(href): href for href in page.hrefs}
+
+
+def _file_of(href: str) -> str:
+    """The name of the file behind a link; empty for what is no address."""
+    try:
+        return unquote(urlsplit(href).path.rpartition("/")[2])
+    except ValueError:
+        return ""
 
 
 class _Anchors(HTMLParser):

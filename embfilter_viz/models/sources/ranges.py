@@ -26,6 +26,7 @@ from embfilter_viz.models.formats.checks import (
 )
 from embfilter_viz.models.formats.safetensors_header import (
     TensorEntry,
+    fault_of,
     parse_table,
     read_index,
     read_tables,
@@ -165,19 +166,25 @@ def _reference(home: Path, revision: str | None) -> Path:
 
 
 def _read(folder: Path, commit: str) -> HubHead | None:
+    from embfilter_viz.models.formats.schemas import HubTables, json_of
+
     try:
-        said = json.loads(read_regular(folder / _TABLES, _LONGEST_TABLES))
+        data = read_regular(folder / _TABLES, _LONGEST_TABLES)
+        said = json_of(data, HubTables, _TABLES, "fetch it again")
         tables = tuple(
             TensorEntry(**{**one, "shape": tuple(one["shape"]), "file": Path(one["file"])})
             for one in said["tables"]
         )
         config = Path(said["folder"])
-        length = said["lengths"]
-        whole = all(Path(file).stat().st_size == size for file, size in length.items())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        lengths = {Path(file): size for file, size in said["lengths"].items()}
+        whole = all(file.stat().st_size == size for file, size in lengths.items()) and all(
+            fault_of(one) is None and one.start + one.n_bytes <= lengths.get(one.file, 1 << 63)
+            for one in tables
+        )
+        if not whole or not (config / "config.json").is_file() or not has_tokenizer(config):
+            return None  # the Hugging Face cache was cleared, or a file damaged
+    except (OSError, ValueError):  # InputError among them
         return None
-    if not whole or not (config / "config.json").is_file() or not has_tokenizer(config):
-        return None  # the Hugging Face cache was cleared, or a file damaged
     return HubHead(commit, config, tables)
 
 

@@ -142,7 +142,8 @@ def said_plainly(where: str, *errors: type[Exception]) -> Iterator[None]:
         yield
     except errors as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(f"{where}: the database says: {lines[0]}") from error
+        said = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in lines[0])
+        raise InputError(f"{where}: the database says: {said[:300]}") from error
 
 
 def as_note(note: Mapping[str, str]) -> str:

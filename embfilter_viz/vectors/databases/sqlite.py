@@ -3,6 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ __all__ = ["SqliteDatabase"]
 
 _NOTES = "embfilter_viz_notes"
 """The table of our notes, by the name of the filtered column or table."""
+_DAMAGED = (UnicodeError, OverflowError, MemoryError)
+"""What a damaged file may also raise: text that is no text, blobs longer than any memory."""
 
 
 class SqliteDatabase:
@@ -47,7 +50,7 @@ class SqliteDatabase:
         self._column, self._raw = address.column, quoted(address.column)
         self._named, self._table = address.table, quoted(address.table)
         self._db: Any = sqlite3.connect(address.place, isolation_level=None)
-        self._errors: tuple[type[Exception], ...] = (sqlite3.Error,)
+        self._errors: tuple[type[Exception], ...] = (sqlite3.Error, *_DAMAGED)
         try:
             self._open(address.place)
         except BaseException:
@@ -203,6 +206,14 @@ class SqliteDatabase:
                 found = self._all(query, last, rows_at_once(self.width))
             if not found:
                 return
+            order = [last, *(row[2] for row in found)]
+            if not all(isinstance(one, int) for one in order) or any(
+                after <= before for before, after in pairwise(order)
+            ):  # or the same rows would come for ever
+                raise InputError(
+                    f"{self.where}: the rows are not in the order of their numbers: the file is "
+                    "damaged; restore it, or write it anew with .recover"
+                )
             yield [key for key, *_ in found], self._block(found)
             last = found[-1][2]
 
@@ -244,11 +255,11 @@ def _with_vec(place: str) -> tuple[Any, tuple[type[Exception], ...]]:
     """Connect with sqlite-vec; by apsw where Python's sqlite3 loads no extensions."""
     vec = client("sqlite_vec", "sqlite-vec")
     db: Any = sqlite3.connect(place, isolation_level=None)
-    errors: tuple[type[Exception], ...] = (sqlite3.Error,)
+    errors: tuple[type[Exception], ...] = (sqlite3.Error, *_DAMAGED)
     if not hasattr(db, "enable_load_extension"):
         db.close()
         apsw = client("apsw", "sqlite-vec")
-        db, errors = apsw.Connection(place), (apsw.Error,)
+        db, errors = apsw.Connection(place), (apsw.Error, *_DAMAGED)
     db.enable_load_extension(True)
     db.load_extension(vec.loadable_path())
     db.enable_load_extension(False)
