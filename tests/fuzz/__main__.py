@@ -28,12 +28,12 @@ from tests.fuzz.targets import ALL, TARGETS
 FAILED = Path(__file__).with_name("failed")
 SECONDS = 10.0
 """Of a processor's time, in which an input must be answered."""
-_WAITS = 6
+_WAITS = 20
 """Times that, by the clock: others may use the processor too, and a process may wait for ever."""
 _IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 """A folder for the inputs, each of which is written to a file: on a disk that takes the longest."""
 _IMPORTS = 120.0
-"""Seconds for the first input, with which libraries are imported."""
+"""The same for what comes before the first input: libraries are imported, and seeds are read."""
 
 
 @dataclass
@@ -126,16 +126,16 @@ def _watched(child: "subprocess.Popen[str]", room: Path) -> str:
     import psutil
 
     process, last = psutil.Process(child.pid), None
-    since, used = time.monotonic(), 0.0
+    since, used, allowed = time.monotonic(), 0.0, _IMPORTS
     while child.poll() is None:
         time.sleep(0.1)
         now, at = time.monotonic(), _number(room)
         try:
             times = process.cpu_times()
             if at != last:
-                last, since, used = at, now, times.user + times.system
-            waited = now - since > (_WAITS * SECONDS if last is not None else _IMPORTS)
-            if waited or (last is not None and times.user + times.system - used > SECONDS):
+                last, since, used, allowed = at, now, times.user + times.system, SECONDS
+            spent = times.user + times.system - used
+            if spent > allowed or now - since > _WAITS * allowed:
                 child.kill()
                 return f"more than {SECONDS:g} s"
             if process.memory_info().rss > MEMORY + (1 << 29):

@@ -84,6 +84,7 @@ def test_an_input_that_takes_too_long_or_ends_the_process_is_a_fault(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(fuzz, "SECONDS", 0.4)
+    monkeypatch.setattr(fuzz, "_WAITS", 5)
     inputs = [input_of(ALL["self-test"], number, 12) for number in range(3)]
     assert sorted(inputs) == [b"abort", b"fine", b"hang"]
     found = fuzz.fuzz("self-test", 3, 12)
