@@ -27,12 +27,15 @@ __all__ = ["app"]
 @click.option("--allow", "models", multiple=True, metavar="MODEL",
               help="A model that a public explorer opens; may be given several times. "
                    "The bundled model if not given.")  # fmt: skip
+@click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE",
+              help="A limit of a public explorer; may be given several times: texts, file, "
+                   "characters, jobs, all-jobs, memory-left. See docs/deploy.md.")  # fmt: skip
 @click.option("--engine", "engines", multiple=True, metavar="URL",
               help="A served engine that pages may ask, as URL or engine:URL#NAME; may be given "
                    "several times. Pages ask no other.")  # fmt: skip
 def app(
     port: int, address: str, headless: bool, prefix: str, public: bool, models: tuple[str, ...],
-    engines: tuple[str, ...],
+    engines: tuple[str, ...], limits: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Open the explorer in the browser.
 
@@ -42,7 +45,9 @@ def app(
 
     if models and not public:
         raise click.UsageError("--allow names the models of a public explorer; give --public too")
+    if limits and not public:
+        raise click.UsageError("--limit bounds a public explorer; give --public too")
     launch(
         port=port, address=address, headless=headless, prefix=prefix, public=public, models=models,
-        engines=engines,
+        engines=engines, limits=limits,
     )  # fmt: skip

@@ -10,7 +10,15 @@ from pathlib import Path
 
 from embfilter_viz.errors import InputError
 
-__all__ = ["MEMORY_VARIABLE", "give_back", "in_words", "memory_bound", "memory_free", "resident"]
+__all__ = [
+    "MEMORY_VARIABLE",
+    "give_back",
+    "in_words",
+    "memory_bound",
+    "memory_free",
+    "resident",
+    "size_of",
+]
 
 MEMORY_VARIABLE = "EMBFILTER_VIZ_MEMORY"
 """Environment variable: the most memory that the process and its children may take, as ``4 GB``."""
@@ -55,12 +63,21 @@ def memory_bound() -> int | None:
     said = os.environ.get(MEMORY_VARIABLE, "").strip()
     if not said:
         return None
-    found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?)\s*([A-Za-z]*)", said)
-    unit = found and _UNITS.get(found[2].upper())
-    bound = int(float(found[1]) * unit) if found and unit else 0
+    bound = size_of(said)
     if not bound:
         raise InputError(f"{MEMORY_VARIABLE}={said!r}: must be a size such as 4 GB or 800 MB")
     return bound
+
+
+def size_of(said: str) -> int | None:
+    """Bytes in words; ``None`` where they are no size.
+
+    >>> size_of("1.5 GB"), size_of("20MB"), size_of("much")
+    (1500000000, 20000000, None)
+    """
+    found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?)\s*([A-Za-z]*)", said.strip(), re.ASCII)
+    unit = found and _UNITS.get(found[2].upper())
+    return int(float(found[1]) * unit) if found and unit else None
 
 
 def resident() -> int:

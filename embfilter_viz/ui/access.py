@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from embfilter_viz.errors import InputError
 from embfilter_viz.models.engines.names import PREFIX, EngineName, address_of, is_engine
 from embfilter_viz.models.sources.bundled import BUNDLED
+from embfilter_viz.system.memory import in_words, size_of
 from embfilter_viz.wording import listed
 
 __all__ = [
     "ELSEWHERE",
     "ENGINES_VARIABLE",
+    "LIMITS_VARIABLE",
     "MODELS_VARIABLE",
     "PUBLIC_VARIABLE",
     "Access",
@@ -31,7 +33,21 @@ MODELS_VARIABLE = "EMBFILTER_VIZ_MODELS"
 ENGINES_VARIABLE = "EMBFILTER_VIZ_ENGINES"
 """Environment variable: the served engines that pages may ask, with commas between them."""
 
+LIMITS_VARIABLE = "EMBFILTER_VIZ_LIMITS"
+"""Environment variable: limits of a public server, as ``texts=500, file=20 MB``."""
+
 ELSEWHERE = "for more, run the explorer on your own machine"
+
+_LIMITS = {
+    "texts": ("most_texts", 1, 20_000),
+    "file": ("most_upload_bytes", 10**6, 64 * 10**6),
+    "characters": ("most_characters", 100, 1_000_000),
+    "jobs": ("long_jobs_each", 1, 1_000),
+    "all-jobs": ("long_jobs", 1, 1_000),
+    "memory-left": ("memory_kept_free", 10**6, 10**15),
+}
+"""By its name outside: the field of :class:`Access`, and the least and the most it may be."""
+_SIZES = ("file", "memory-left")
 
 _PATH = re.compile(r"(?<![\w:/.])(?:~?/)(?:[^\s'\"“”`,;()]*/)*([^\s'\"“”`,;()/]+)")
 
@@ -71,8 +87,8 @@ class Access:
         """Return what environment variables say.
 
         Raises:
-            InputError: a switch that is neither on nor off, no models, or an engine that is no
-                address.
+            InputError: a switch that is neither on nor off, no models, an engine that is no
+                address, or a limit that is none.
 
         >>> Access.of({"EMBFILTER_VIZ_PUBLIC": "1", "EMBFILTER_VIZ_MODELS": "a/b, c/d"}).models
         ('a/b', 'c/d')
@@ -91,7 +107,8 @@ class Access:
                 f"{MODELS_VARIABLE} is empty: name the models that the public server opens, with "
                 "commas between them, or leave the variable out"
             )
-        return Access(public=True, models=models, engines=engines)
+        limits = _limits(variables.get(LIMITS_VARIABLE, ""))
+        return Access(public=True, models=models, engines=engines, **limits)
 
     def refuses_model(self, *names: str) -> str:
         """Say in one line why one of these models is not opened; empty where all are."""
@@ -132,7 +149,7 @@ class Access:
         if self.public and n_bytes > self.most_upload_bytes:
             raise InputError(
                 f"{name}: {n_bytes / 1e6:.1f} MB; this public explorer takes files of up to "
-                f"{self.most_upload_bytes / 1e6:.0f} MB; {ELSEWHERE}"
+                f"{self.most_upload_bytes / 1e6:g} MB; {ELSEWHERE}"
             )
 
     def check_texts(self, n: int, name: str) -> None:
@@ -160,6 +177,37 @@ class Access:
         'org/name: 3/4 of https://example.org/a/b'
         """
         return _PATH.sub(r"\1", said) if self.public else said
+
+
+def _limits(said: str) -> dict[str, int]:
+    """Limits by the fields of :class:`Access`.
+
+    Raises:
+        InputError: a name that is none, or a value outside of its bounds.
+
+    >>> _limits("texts=500, file=20 MB")
+    {'most_texts': 500, 'most_upload_bytes': 20000000}
+    >>> _limits("texts=0")
+    Traceback (most recent call last):
+    embfilter_viz.errors.InputError: limit 'texts=0': texts must be from 1 to 20,000
+    """
+    found = {}
+    for one in _names(said):
+        name, _, value = (part.strip() for part in one.partition("="))
+        if name not in _LIMITS:
+            raise InputError(f"limit {one!r}: write NAME=VALUE with one of {listed(list(_LIMITS))}")
+        field, least, most = _LIMITS[name]
+        if name in _SIZES:
+            number = size_of(value)
+            bounds = f"a size from {least / 1e6:g} MB to {in_words(most)}"
+        else:
+            whole = value.isascii() and value.isdigit() and len(value) < 10
+            number = int(value) if whole else None
+            bounds = f"from {least:,} to {most:,}"
+        if number is None or not least <= number <= most:
+            raise InputError(f"limit {one!r}: {name} must be {bounds}")
+        found[field] = number
+    return found
 
 
 def _names(said: str) -> tuple[str, ...]:

@@ -8,7 +8,13 @@ from pathlib import Path
 import embfilter_viz
 from embfilter_viz.errors import InputError
 from embfilter_viz.system.memory import memory_bound
-from embfilter_viz.ui.access import ENGINES_VARIABLE, MODELS_VARIABLE, PUBLIC_VARIABLE, access
+from embfilter_viz.ui.access import (
+    ENGINES_VARIABLE,
+    LIMITS_VARIABLE,
+    MODELS_VARIABLE,
+    PUBLIC_VARIABLE,
+    access,
+)
 from embfilter_viz.ui.streamlit_internals import run
 
 __all__ = ["launch"]
@@ -25,6 +31,7 @@ def launch(
     public: bool = False,
     models: Sequence[str] = (),
     engines: Sequence[str] = (),
+    limits: Sequence[str] = (),
 ) -> None:
     """Serve the explorer at ``port`` until it is stopped; open a browser unless ``headless``.
 
@@ -36,6 +43,7 @@ def launch(
         public: whether strangers reach it; environment variables can say so too.
         models: that a public explorer opens; the bundled one if none are named.
         engines: served engines that pages may ask.
+        limits: of a public explorer, each ``NAME=VALUE``.
 
     Returns:
         when it is stopped.
@@ -50,6 +58,8 @@ def launch(
         os.environ[MODELS_VARIABLE] = ",".join(models)
     if engines:
         os.environ[ENGINES_VARIABLE] = ",".join(engines)
+    if limits:
+        os.environ[LIMITS_VARIABLE] = ",".join(limits)
     rules = access()
     memory_bound()
     if not re.fullmatch(r"/?([\w.~-]+(/[\w.~-]+)*)?/?", prefix, re.ASCII) or ".." in prefix:
@@ -67,7 +77,7 @@ def launch(
     if prefix.strip("/"):
         options += ["--server.baseUrlPath", prefix.strip("/")]
     if rules.public:
-        options += ["--server.maxUploadSize", str(rules.most_upload_bytes // 10**6)]
+        options += ["--server.maxUploadSize", str(-(-rules.most_upload_bytes // 10**6))]
     run(_app(), options)
 
 

@@ -19,6 +19,7 @@ from embfilter_viz.system.memory import give_back, in_words, memory_free
 from embfilter_viz.ui.access import access
 from embfilter_viz.ui.markdown import escaped
 from embfilter_viz.ui.streamlit_internals import session_id
+from embfilter_viz.wording import counted
 
 __all__ = [
     "jobs",
@@ -288,13 +289,14 @@ def _no_room(owner: str, quick: bool) -> str:
     mine, all_of_them = jobs().long_jobs(owner), jobs().long_jobs()
     if not quick and mine >= rules.long_jobs_each:
         return (
-            f"{mine} long jobs of yours are at work or waiting, and this public explorer takes "
-            "no more of one visitor. Wait until one has ended, or cancel one, and try again."
+            f"You have {counted(mine, 'long job')} at work or waiting, and this public explorer "
+            f"takes no more than {rules.long_jobs_each:,} of one visitor. Wait until one has "
+            "ended, or cancel one, and try again."
         )
     if not quick and all_of_them >= rules.long_jobs:
         return (
-            f"{all_of_them} long jobs of all visitors are at work or waiting, and this public "
-            "explorer takes no more. Try again in some minutes."
+            f"All visitors have {counted(all_of_them, 'long job')} at work or waiting, and this "
+            f"public explorer takes no more than {rules.long_jobs:,}. Try again in some minutes."
         )
     if memory_free() < rules.memory_kept_free:
         _shelf().make_room(kept=1)
@@ -302,8 +304,8 @@ def _no_room(owner: str, quick: bool) -> str:
         give_back()
         if memory_free() < rules.memory_kept_free:
             return (
-                f"The server has {in_words(memory_free())} of memory left, too little to begin "
-                "anything new. Try again in some minutes."
+                f"The server has {in_words(memory_free())} of memory left and begins nothing new "
+                f"below {in_words(rules.memory_kept_free)}. Try again in some minutes."
             )
     return ""
 

@@ -95,7 +95,7 @@ def test_a_file_is_bounded_in_bytes_and_in_texts(rules: Callable[..., None], tin
     explorer = Explorer("geometry", model=str(tiny), texts="your file", prompt="last")
     explorer.change("upload", ("large.txt", b"a line\n" * 1000, "text/plain"))
     assert explorer.errors == [
-        "large.txt: 0.0 MB; this public explorer takes files of up to 0 MB; "
+        "large.txt: 0.0 MB; this public explorer takes files of up to 0.001 MB; "
         "for more, run the explorer on your own machine"
     ]
 
@@ -118,7 +118,7 @@ def test_one_visitor_has_so_many_long_jobs_and_no_more(
     explorer.run()
     explorer.button("Embed 41 texts").click()
     explorer.run()
-    assert any("takes no more of one visitor" in one.value for one in explorer.at.warning)
+    assert any("no more than 1 of one visitor" in one.value for one in explorer.at.warning)
     brake.released.set()
     (first,) = [job for job in services.jobs()._jobs.values() if job.running]
     first.wait(60)
