@@ -36,8 +36,10 @@ if IN_A_WORKER:  # asked for when BLAS and torch are loaded, here and in what th
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One process more than there are cores, where there is memory for them."""
-    return max(1, min((os.cpu_count() or 1) + 1, 8, memory_free() // NEEDS))
+    """One process more than there are cores for us, where there is memory for them."""
+    from joblib import cpu_count  # knows what a container is allowed
+
+    return max(1, min(cpu_count() + 1, 8, memory_free() // NEEDS))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
