@@ -120,13 +120,41 @@ def the_keyboard_moves_the_strip(reader: Any) -> None:
     reader.complete()
 
 
-def test_every_page_can_be_read_by_day_fits_and_is_moved_by_the_keyboard(
+HEADINGS = """() => [...document.querySelectorAll("h1, h2, h3, h4, h5, h6")]
+  .filter((h) => h.getClientRects().length)
+  .map((h) => [Number(h.tagName[1]), h.innerText.trim()])"""
+
+
+# Role, name and words of every chart, as a screen reader gets them.
+CHARTS = """() => [...document.querySelectorAll(".chart .plot")].map((p) => [
+  ...["role", "aria-label"].map((name) => p.getAttribute(name)),
+  document.getElementById(p.getAttribute("aria-describedby")).textContent])"""
+
+
+def title_headings_and_charts_have_names(reader: Any, name: str) -> None:
+    """The page that is open says what it, its sections and its figures are."""
+    reader.page.wait_for_function(
+        "(title) => document.title === title", arg=f"{name} · EmbedFilter explorer"
+    )
+    levels = [level for level, _ in reader.page.evaluate(HEADINGS)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1, f"{name}: {levels}"
+    for before, after in pairwise(levels):
+        assert after <= before + 1, f"{name}: {reader.page.evaluate(HEADINGS)}"
+    for role, label, words in reader.page.evaluate(CHARTS):
+        assert role in ("figure", "application")
+        assert len(label) > 5, f"{name}: {label}"
+        assert len(words) > 20, f"{name}: {label}: {words}"
+
+
+def test_every_page_has_names_can_be_read_by_day_fits_and_is_moved_by_the_keyboard(
     visit: Any, embedded: None
 ) -> None:
     # Room for a move on each page, and the prompt under which the texts are embedded.
     reader = visit("?prompt=prompteol&window=10:432")
     for name in NAMES:
         reader.go(name)
+        title_headings_and_charts_have_names(reader, name)
         words_can_be_read(reader, name, "light")
         for width in (1280, 800):
             nothing_hangs_over_the_edge(reader, width)
@@ -200,34 +228,4 @@ def test_a_move_that_gets_lost_on_its_way_is_sent_again(visit: Any) -> None:
     reader.await_typed(window)
     assert len(lost) == 1
     assert reader.window == window
-    reader.well()
-
-
-HEADINGS = """() => [...document.querySelectorAll("h1, h2, h3, h4, h5, h6")]
-  .filter((h) => h.getClientRects().length)
-  .map((h) => [Number(h.tagName[1]), h.innerText.trim()])"""
-
-
-# Role, name and words of every chart, as a screen reader gets them.
-CHARTS = """() => [...document.querySelectorAll(".chart .plot")].map((p) => [
-  ...["role", "aria-label"].map((name) => p.getAttribute(name)),
-  document.getElementById(p.getAttribute("aria-describedby")).textContent])"""
-
-
-def test_titles_headings_and_names_of_charts_on_every_page(visit: Any, embedded: None) -> None:
-    reader = visit("?prompt=prompteol")
-    for name in NAMES:
-        reader.go(name)
-        reader.page.wait_for_function(
-            "(title) => document.title === title", arg=f"{name} · EmbedFilter explorer"
-        )
-        levels = [level for level, _ in reader.page.evaluate(HEADINGS)]
-        assert levels[0] == 1
-        assert levels.count(1) == 1, f"{name}: {levels}"
-        for before, after in pairwise(levels):
-            assert after <= before + 1, f"{name}: {reader.page.evaluate(HEADINGS)}"
-        for role, label, words in reader.page.evaluate(CHARTS):
-            assert role in ("figure", "application")
-            assert len(label) > 5, f"{name}: {label}"
-            assert len(words) > 20, f"{name}: {label}: {words}"
     reader.well()
