@@ -17,7 +17,7 @@ from tests.browser.server import Server
 from tests.models import tiny_gguf
 from tests.models.index_stand_in import IndexStandIn, index_stand_in
 
-BYTES, SECONDS = 20_000_000, 80
+BYTES, SECONDS = 20_000_000, 160
 """Of what is fetched, until a test lets the rest of it through at once."""
 SESSION_ENDS = 7.0
 """Seconds after which Streamlit has ended the session of a tab that was closed."""
