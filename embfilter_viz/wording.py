@@ -1,13 +1,25 @@
 """Numbers and counts as sentences have them: never "-0.00", never "1 texts are".
 
 Every sentence of ours takes its numbers from here, so that sign and plural are right by
-construction.
+construction. What others wrote stands in our sentences as :func:`legible` has it.
 """
 
 import math
+import re
+import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["are", "bracketed", "counted", "decimals", "fixed", "listed", "signed", "spanned"]
+__all__ = [
+    "are",
+    "bracketed",
+    "counted",
+    "decimals",
+    "fixed",
+    "legible",
+    "listed",
+    "signed",
+    "spanned",
+]
 
 NO_INTERVAL = "no interval"
 """What stands where an interval could not be measured."""
@@ -122,3 +134,30 @@ def listed(words: Sequence[str]) -> str:
     ('a', 'a and b', 'a, b and c')
     """
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def legible(text: str) -> str:
+    r"""Put what others wrote on one line, with nothing in it that is unseen or turns a line round.
+
+    White space becomes single spaces, and a control or formatting character its code point: a name
+    with U+202E in it would have the reader see what follows it backwards. The joiners of Persian,
+    of Indic scripts and of emoji stay.
+
+    >>> legible("a\n\n    b\u202e\0"), legible("نمی\u200cخواهم") == "نمی\u200cخواهم"
+    ('a b⟨U+202E⟩⟨U+0000⟩', True)
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(map(_seen, _WHITE.sub(" ", text)))
+
+
+_WHITE = re.compile(
+    r"[ \t\n\r\v\f\x85\u2028\u2029]*[\t\n\r\v\f\x85\u2028\u2029][ \t\n\r\v\f\x85\u2028\u2029]*"
+)
+"""Runs of white space with more than spaces in them."""
+_JOINERS = "\u200c\u200d"
+
+
+def _seen(character: str) -> str:
+    hidden = unicodedata.category(character) in ("Cc", "Cf", "Cs") and character not in _JOINERS
+    return f"⟨U+{ord(character):04X}⟩" if hidden else character

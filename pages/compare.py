@@ -11,6 +11,7 @@ from embfilter_viz.ui.commands import command_line
 from embfilter_viz.ui.history import Tried, forget_all, history
 from embfilter_viz.ui.page import answer, folds, show
 from embfilter_viz.ui.runs import chosen_run, compared, run_name
+from embfilter_viz.ui.tables import legible_table
 from embfilter_viz.ui.task_inputs import choose_task
 
 
@@ -58,7 +59,7 @@ def _comparison(view: View, first: str, second: str, chosen) -> None:
         name="comparison",
         stamp=f"{first} | {second}",
     )
-    st.dataframe(figures.comparison_words(found), hide_index=True, width="stretch")
+    st.dataframe(legible_table(figures.comparison_words(found)), hide_index=True, width="stretch")
     _folds(runs, chosen)
 
 
@@ -114,14 +115,14 @@ def _history(tried: list[Tried]) -> None:
         )
         return
     st.dataframe(
-        [
+        legible_table([
             {
                 "model": run.model, "prompt": run.prompt, "window": run.window, "task": run.task,
                 "data": run.data, "score": run.score, "low": run.low, "high": run.high,
                 "raw": run.raw, "to raw": run.score - run.raw, "units": run.units,
             }
             for run in tried
-        ],
+        ]),
         hide_index=True,
         width="stretch",
         column_config={

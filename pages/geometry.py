@@ -23,9 +23,10 @@ from embfilter_viz.ui.page import answer, folds, show
 from embfilter_viz.ui.results import embedded, embedded_texts, isotropy_report, text_geometry
 from embfilter_viz.ui.selection_panel import choose_rows, points_chosen, selection_panel
 from embfilter_viz.ui.sources import about_texts
+from embfilter_viz.ui.tables import legible_table
 from embfilter_viz.ui.umap_panel import umap_layout
 from embfilter_viz.ui.whole import reads_texts
-from embfilter_viz.wording import counted
+from embfilter_viz.wording import counted, legible
 
 # Nearest texts listed on either side. (Streamlit would write a docstring here onto the page.)
 NEIGHBOURS = 8
@@ -176,13 +177,13 @@ def _neighbours(view, ready, texts, labels, chosen: int, typed: str) -> None:
         changes, of = ready.neighbours(view.window, chosen, NEIGHBOURS), texts[chosen]
     before, after, sentence = neighbour_tables(changes, texts, labels)
     st.caption(memory_caption(ready))
-    st.text(of)
+    st.text("\n".join(map(legible, of.splitlines())))
     answer(sentence)
     for column, side, table in zip(
         st.columns(2), ("raw", "filtered"), (before, after), strict=True
     ):
         column.markdown(f"**{side}**")
-        column.dataframe(table, hide_index=True, width="stretch")
+        column.dataframe(legible_table(table), hide_index=True, width="stretch")
 
 
 def _texts():

@@ -8,6 +8,7 @@ import embfilter_viz
 from embfilter_viz.models.encoding.prompts import find_prompt
 from embfilter_viz.models.sources.names import without_place
 from embfilter_viz.spectral.windows import Window
+from embfilter_viz.wording import legible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +58,7 @@ class FigureSource:
         if self.window is not None:
             parts.append(f"window {self.window} ({self.window.k} of {self.window.d} directions)")
         parts += [f"texts: {self.about}"] if self.about else []
-        return f"{' · '.join(parts)} · {_MADE_BY}"
+        return legible(f"{' · '.join(parts)} · {_MADE_BY}")
 
     def file_name(self, figure: str) -> str:
         """A name for the file of a figure, without its ending."""

@@ -9,6 +9,7 @@ import numpy as np
 from embfilter_viz.errors import InputError
 from embfilter_viz.export.onnx_vectors import is_onnx_folder, vectors_of_onnx
 from embfilter_viz.models.engines.line import API_KEY, Line
+from embfilter_viz.models.sources.hub_embedder import checked_embedder
 from embfilter_viz.system.progress import Progress, silent
 from embfilter_viz.wording import counted
 
@@ -56,7 +57,8 @@ def vectors_of_folder(
     An ONNX folder is read by onnxruntime, any other by sentence-transformers.
 
     Raises:
-        InputError: there is no such folder, the library is missing, or it cannot open the folder.
+        InputError: there is no such folder, the library is missing, it cannot open the folder, or
+            the folder holds code of its own or pickled weights.
     """
     if is_onnx_folder(folder):
         return _rows(vectors_of_onnx(folder, texts, progress=progress), len(texts), str(folder))
@@ -73,8 +75,12 @@ def vectors_of_folder(
             "pip install 'embfilter-viz[deploy]'"
         ) from error
     progress("Opening the folder", 0, 0, "")
+    checked_embedder(folder, str(folder))
     try:
-        opened = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+        opened = SentenceTransformer(
+            str(folder), device="cpu", local_files_only=True, trust_remote_code=False,
+            model_kwargs={"use_safetensors": True},
+        )  # fmt: skip
         found = opened.encode(list(texts), batch_size=_AT_ONCE, show_progress_bar=False)
     except Exception as error:  # whatever a library makes of foreign files
         said = " ".join(str(error).split())[:200]

@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 from embfilter_viz.figures.described import described
 from embfilter_viz.figures.plotly_js import REPORT_CONFIG, json_in_script, plotly_script
 from embfilter_viz.models.head.vocabulary import visible
+from embfilter_viz.wording import legible
 
 __all__ = ["Section", "Table", "report"]
 
@@ -113,7 +114,7 @@ def _section(section: Section, numbers: Iterator[int]) -> str:
         )
     parts += [_table(table) for table in section.tables]
     if section.code:
-        parts.append(f"<pre><code>{_escaped(section.code)}</code></pre>")
+        parts.append(f"<pre><code>{html.escape(section.code)}</code></pre>")
     return "\n".join([*parts, "</section>"])
 
 
@@ -152,7 +153,7 @@ def _begun(sentence: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return html.escape(text)
+    return html.escape(legible(text))
 
 
 def _scripts(figures: Sequence[go.Figure]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from embfilter_viz.figures.palette import EDGE
 from embfilter_viz.figures.sketch import MONOSPACE, Sketch
 from embfilter_viz.models.head.vocabulary import visible
+from embfilter_viz.wording import legible
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -74,12 +75,15 @@ def text_label(text: str, width: int = 70) -> str:
 
 
 def plain(text: str) -> str:
-    """Text that Plotly shows as it is: no tags, no links, and no formula between dollar signs.
+    """Text that Plotly shows as it is: no tags, no links, no formula and no value of a point.
 
-    >>> plain("<b>$x$")
-    '&lt;b&gt;&#36;x&#36;'
+    What cannot be seen is :func:`~embfilter_viz.wording.legible`.
+
+    >>> plain("<b>$x$ %{y}")
+    '&lt;b&gt;&#36;x&#36; %&#123;y}'
     """
-    return html.escape(text, quote=False).replace("$", "&#36;")
+    safe = html.escape(legible(text), quote=False)
+    return safe.replace("$", "&#36;").replace("%{", "%&#123;")
 
 
 def faded(colour: str, opacity: float) -> str:

@@ -68,7 +68,8 @@ def run_in_child(
     root = str(Path(__file__).parents[2])
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     env = {**os.environ, **(environment or {}), "PYTHONPATH": os.pathsep.join(paths)}
-    command = [sys.executable, "-X", "utf8", "-m", "embfilter_viz.system.child_process", name]
+    # -P: a file of the working folder, which may be a checkpoint, must not stand in for a library.
+    command = [sys.executable, "-P", "-X", "utf8", "-m", "embfilter_viz.system.child_process", name]
     with (
         tempfile.TemporaryFile() as log,
         subprocess.Popen(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embfilter_viz.errors import InputError
+from embfilter_viz.system.regular import kind_of
 from embfilter_viz.texts.decoding import decode, lines_of
 from embfilter_viz.texts.rows import TABLE_ENDINGS, read_rows
 from embfilter_viz.texts.table import LABEL_NAMES, TEXT_NAMES, Cells, count_of, read_table
@@ -172,6 +173,9 @@ def bytes_of(source: str | Path | bytes, name: str | None) -> tuple[bytes, str]:
     if isinstance(source, bytes):
         return unpacked(source, name or "upload.txt")
     path = Path(source)
+    kind = kind_of(path)
+    if kind is not None and not _is_handed_over(path):
+        raise InputError(f"{path}: {kind}, not a file; save what comes out of it as a file first")
     try:
         return unpacked(path.read_bytes(), name or path.name)
     except InputError:
@@ -179,6 +183,11 @@ def bytes_of(source: str | Path | bytes, name: str | None) -> tuple[bytes, str]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{path}: cannot be read ({reason}); give the path of a file") from error
+
+
+def _is_handed_over(path: Path) -> bool:
+    """Tell whether it is a pipe that a shell put there, as ``<(command)`` does: it has an end."""
+    return path.is_fifo() and str(path).startswith(("/dev/fd/", "/dev/stdin", "/proc/self/fd/"))
 
 
 def asked_names(*columns: str | int | None) -> tuple[str, ...]:

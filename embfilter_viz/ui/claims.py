@@ -23,7 +23,7 @@ from embfilter_viz.ui.runs import filtered_run
 from embfilter_viz.ui.services import jobs, models_offered, outcome
 from embfilter_viz.ui.sources import about_texts, begin_page
 from embfilter_viz.ui.task_inputs import NAMES, ChosenTask
-from embfilter_viz.wording import counted, listed
+from embfilter_viz.wording import counted, legible, listed
 
 __all__ = ["ClaimRun", "chosen_beside", "drawn_while_running", "table"]
 
@@ -178,7 +178,7 @@ def drawn_while_running(runs: Sequence[ClaimRun], draw: Callable[[], None]) -> N
 
 def table(runs: Sequence[ClaimRun]) -> None:
     """Every claim with its rule, and each run's verdict with its numbers and its link."""
-    heads = "".join(f'<th scope="col">{html.escape(run.name)}</th>' for run in runs)
+    heads = "".join(f'<th scope="col">{_html(run.name)}</th>' for run in runs)
     rows = "".join(_row(rule, runs) for rule in RULES)
     st.html(
         '<table class="claims"><caption class="unseen">The verdicts on the twelve claims</caption>'
@@ -198,7 +198,7 @@ def _row(rule: Rule, runs: Sequence[ClaimRun]) -> str:
 
 
 def _cell(run: ClaimRun, number: int, *, several: bool) -> str:
-    named = f'<div class="run">{html.escape(run.name)}</div>' if several else ""
+    named = f'<div class="run">{_html(run.name)}</div>' if several else ""
     claim = run.known.get(number)
     if claim is None:
         return f'<td>{named}<span class="verdict open">{NOT_YET}</span></td>'
@@ -207,7 +207,7 @@ def _cell(run: ClaimRun, number: int, *, several: bool) -> str:
         f'<span class="verdict {kind}">{html.escape(claim.verdict)}</span> {_link(run, claim)}',
         _numbers(claim.figures, ""),
         _numbers(claim.controls, " class='beside'"),
-        f"<p>{html.escape(claim.sentence)}</p>",
+        f"<p>{_html(claim.sentence)}</p>",
     ]
     if claim.details:
         parts.append(
@@ -217,9 +217,7 @@ def _cell(run: ClaimRun, number: int, *, several: bool) -> str:
 
 
 def _numbers(figures: Sequence[Figure], kind: str) -> str:
-    rows = "".join(
-        f"<dt>{html.escape(one.name)}</dt><dd>{html.escape(one.words)}</dd>" for one in figures
-    )
+    rows = "".join(f"<dt>{_html(one.name)}</dt><dd>{_html(one.words)}</dd>" for one in figures)
     return f"<dl{kind}>{rows}</dl>" if rows else ""
 
 
@@ -235,4 +233,9 @@ def _link(run: ClaimRun, claim: Claim) -> str:
     if page == "window_lab" and len(run.chosen) == 1:
         query["task"] = NAMES[run.chosen[0].task.kind]
     address = html.escape(f"{page}?{urlencode(query)}")
-    return f'<a href="{address}">See it on {html.escape(name)}</a>'
+    return f'<a href="{address}">See it on {_html(name)}</a>'
+
+
+def _html(text: str) -> str:
+    """Text of unknown origin in HTML."""
+    return html.escape(legible(text))

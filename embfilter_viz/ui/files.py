@@ -12,6 +12,7 @@ import streamlit as st
 
 from embfilter_viz.texts.unpacking import GZ, LONGEST, unpacked
 from embfilter_viz.ui.access import access
+from embfilter_viz.wording import legible
 
 __all__ = ["KeptFile", "keep_columns", "kept_columns", "reader_file"]
 
@@ -62,7 +63,7 @@ def reader_file(key: str, label: str, types: Sequence[str]) -> KeptFile | None:
     left, right = st.columns([5, 1], vertical_alignment="bottom")
     chosen = left.selectbox(
         "File", fitting, index=fitting.index(use), key=f"{key}-file-{use[:12]}",
-        format_func=lambda digest: shelf[digest].name,
+        format_func=lambda digest: legible(shelf[digest].name),
         help="Files are kept until the session ends, on all pages.",
     )  # fmt: skip
     right.button("Forget it", key=f"{key}-forget", on_click=_forget, args=(chosen,))

@@ -17,6 +17,7 @@ from embfilter_viz.ui.markdown import escaped
 from embfilter_viz.ui.services import model_of, models_offered
 from embfilter_viz.ui.sources import about_texts
 from embfilter_viz.ui.streamlit_internals import came_by_history, page_id, query_of_history
+from embfilter_viz.wording import legible
 
 __all__ = [
     "index_below",
@@ -166,11 +167,12 @@ def uploaded_table(key: str, label: str, limit: int = MOST_TEXTS) -> TextTable |
         left, right = st.columns(2)
         # The file in the key: the columns of another are chosen anew.
         text = left.selectbox(
-            "Text column", names, index=names.index(text), key=f"{key}-text-{file.digest[:12]}"
-        )
+            "Text column", names, index=names.index(text), key=f"{key}-text-{file.digest[:12]}",
+            format_func=legible,
+        )  # fmt: skip
         labels = right.selectbox(
             "Label column", names, index=None if labels is None else names.index(labels),
-            key=f"{key}-label-{file.digest[:12]}", placeholder="none",
+            key=f"{key}-label-{file.digest[:12]}", placeholder="none", format_func=legible,
         )  # fmt: skip
         keep_columns(file, "texts", {"text": text, "label": labels})
         table = _read(

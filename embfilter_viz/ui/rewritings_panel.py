@@ -11,6 +11,7 @@ from embfilter_viz.ui.choices import View
 from embfilter_viz.ui.markdown import escaped
 from embfilter_viz.ui.results import digest
 from embfilter_viz.ui.services import jobs, outcome
+from embfilter_viz.ui.tables import legible_table
 
 __all__ = ["rewritings_panel"]
 
@@ -28,7 +29,9 @@ def rewritings_panel(view: View, texts: Sequence[str], *, ask: bool = True) -> N
     if found is None:
         return
     st.markdown(escaped(found.sentence))
-    st.dataframe(rewritings_table(found), hide_index=True, width="stretch", key="rewritings")
+    st.dataframe(
+        legible_table(rewritings_table(found)), hide_index=True, width="stretch", key="rewritings"
+    )
 
 
 def _written(view: View, texts: tuple[str, ...], *, ask: bool) -> RewrittenTexts | None:

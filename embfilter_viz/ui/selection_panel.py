@@ -19,6 +19,7 @@ from embfilter_viz.ui.markdown import escaped
 from embfilter_viz.ui.page import answer
 from embfilter_viz.ui.pair_inputs import KEPT_REFERENCE
 from embfilter_viz.ui.results import digest
+from embfilter_viz.ui.tables import legible_table
 from embfilter_viz.wording import counted
 
 __all__ = ["choose_rows", "points_chosen", "selection_panel"]
@@ -95,7 +96,12 @@ def selection_panel(
         }
         for row in report.rows[:LISTED]
     ]
-    st.dataframe(shown, hide_index=True, width="stretch", height=min(35 * len(shown) + 38, 240))
+    st.dataframe(
+        legible_table(shown),
+        hide_index=True,
+        width="stretch",
+        height=min(35 * len(shown) + 38, 240),
+    )
     if report.neighbours is not None:
         st.markdown("The other texts that are nearest to the middle of the selection:")
         before, after, _ = neighbour_tables(report.neighbours, texts, labels)
@@ -103,7 +109,7 @@ def selection_panel(
             st.columns(2), ("raw", "filtered"), (before, after), strict=True
         ):
             column.markdown(f"**{side}**")
-            column.dataframe(table, hide_index=True, width="stretch")
+            column.dataframe(legible_table(table), hide_index=True, width="stretch")
     _keep(texts, labels, report.rows)
 
 

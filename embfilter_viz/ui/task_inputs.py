@@ -23,7 +23,8 @@ from embfilter_viz.ui.files import KeptFile, keep_columns, kept_columns, reader_
 from embfilter_viz.ui.markdown import escaped
 from embfilter_viz.ui.services import outcome
 from embfilter_viz.ui.sources import about_texts
-from embfilter_viz.wording import listed
+from embfilter_viz.ui.tables import legible_table
+from embfilter_viz.wording import legible, listed
 
 __all__ = ["ALL_SETS", "ChosenTask", "choose_task", "choose_tasks"]
 
@@ -173,7 +174,7 @@ def _confirmed(
     Returns:
         the column of each role, or None before the reader agreed.
     """
-    shown = pd.DataFrame(preview.rows, columns=list(preview.columns))
+    shown = legible_table(pd.DataFrame(preview.rows, columns=list(preview.columns)))
     st.dataframe(shown, hide_index=True, width="stretch", height=35 * (len(shown) + 1) + 3)
     places = st.columns([*[2] * len(wanted), 1.4], vertical_alignment="bottom")
     columns: dict[str, str] = {}
@@ -187,7 +188,7 @@ def _confirmed(
             kept = known[role]
             guess = None if kept is None else preview.columns.index(kept)
         picked = place.selectbox(
-            f"{role.capitalize()} column", preview.columns, index=guess,
+            f"{role.capitalize()} column", preview.columns, index=guess, format_func=legible,
             key=f"column-{role}-{file.digest[:12]}", placeholder="every row counts as 1",
         )  # fmt: skip
         if picked is not None:

@@ -1,12 +1,9 @@
 """Figures in the browser: zoom, linked maps, and text that must stay text."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
-
-from tests.browser.hostile import TOKENS, write_hostile_checkpoint
 
 
 def zoom(reader: Any, key: str) -> list[float]:
@@ -115,26 +112,6 @@ def test_a_click_on_a_point_marks_it_in_both_maps_and_lists_its_neighbours(
     assert "Download as CSV" not in labels
     reader.await_link(f"row={row}")
     reader.well()
-
-
-def test_tokens_from_a_strangers_vocabulary_are_shown_and_run_nothing(
-    visit: Any, tmp_path: Path
-) -> None:
-    folder = write_hostile_checkpoint(tmp_path / "hostile")
-    seen = ""
-    reader = visit(f"?model={folder}")
-    for page in ("Start", "Spectrum", "Average token", "Filter and lens"):
-        reader.go(page)
-        main = reader.page.locator("[data-testid=stMain]")
-        seen += main.inner_text() + "".join(
-            reader.page.locator(".plot svg text").all_text_contents()
-        )
-        for tag in ("script", "iframe", "img[src=x]", "a[href*=example]", "a[href^=javascript]"):
-            assert main.locator(tag).count() == 0, tag
-        assert main.locator(".plot b, .plot .katex, .toks .katex, .toks b").count() == 0
-    reader.well()
-    for token in TOKENS:
-        assert token.replace(" ", "·")[:8] in seen, token
 
 
 def test_a_lasso_selects_texts_in_both_maps(visit: Any, embedded: None) -> None:

@@ -1,7 +1,6 @@
 """A reader without a browser: opens a page, changes a control, reads what stands there."""
 
 import json
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from streamlit.components.v2 import manifest_scanner
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
+from embfilter_viz.ui.markdown import unescaped
 from embfilter_viz.ui.streamlit_internals import serve_pages_by_the_router_alone
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -28,7 +28,7 @@ FOLDS = {
 
 def as_read(markdown: str) -> str:
     """Words as the reader sees them: signs that Markdown must not read have a backslash."""
-    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", markdown)
+    return unescaped(markdown)
 
 
 @contextmanager

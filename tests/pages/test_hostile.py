@@ -1,5 +1,6 @@
 """All that a link, a file or a folder brings is shown as it is, and is one word of a command."""
 
+import os
 import re
 import shlex
 import shutil
@@ -14,6 +15,8 @@ from google.protobuf.message import Message
 from embfilter_viz.ui.prompt_choice import OWN
 from tests.models.tiny_checkpoints import one_thread
 from tests.pages.explorer import Explorer
+from tests.test_odd_places import NAMES, at_once
+from tests.test_untrusted_code import Trap, arm
 
 __all__ = ["one_thread"]
 
@@ -143,3 +146,35 @@ def test_a_file_and_its_columns_act_nowhere(hostile: Path) -> None:
     assert name in explorer.words
     check_command(explorer)
     assert name in shlex.split(explorer.command.splitlines()[0])
+
+
+@pytest.mark.parametrize("name", NAMES[::4])
+def test_an_odd_name_in_a_link_is_one_line(name: str) -> None:
+    with at_once():
+        explorer = Explorer("spectrum", wait=False, model=name)
+    assert len(explorer.errors) == 1
+    assert all(line.isprintable() for line in explorer.errors)
+
+
+def test_an_odd_name_that_is_typed_is_one_line(tiny: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    explorer = Explorer("spectrum", model=str(tiny))
+    typed = [name for name in NAMES[1::4] if name.isprintable()]  # a line of text has one line
+    for name in (*typed, str(tmp_path / "pipe"), f"{tiny}/../.."):
+        with at_once():
+            explorer.control("model").set_value(name)
+            explorer.run()
+        assert len(explorer.errors) == 1, name
+        assert explorer.errors[0].isprintable()
+
+
+def test_a_page_opens_a_checkpoint_full_of_traps_and_springs_none(
+    tiny: Path, tmp_path: Path
+) -> None:
+    trap = Trap(tmp_path / "traces")
+    trap.traces.mkdir()
+    folder = arm(shutil.copytree(tiny, tmp_path / "armed"), trap)
+    explorer = Explorer("filter_and_lens", model=str(folder))
+    assert explorer.errors == []
+    assert "ranks_chart" in explorer.figures
+    assert trap.sprung == []

@@ -102,6 +102,8 @@ def parse_id(name: str) -> tuple[str, str | None] | None:
     found = _ID.fullmatch(name)
     if found is None or any(mark in found["repo"] for mark in ("--", "..")):
         return None
+    if found["repo"].endswith(".git"):  # an address to clone from, which the hub refuses as an id
+        return None
     revision = found["revision"]
     if revision is not None and not is_revision(revision):
         return None

@@ -14,7 +14,7 @@ from embfilter_viz.models.sources.hub_answers import endpoint, told_in_one_line
 from embfilter_viz.models.sources.names import path_of
 from embfilter_viz.system.progress import Progress, silent
 
-__all__ = ["MODULES", "download", "embedder_digest", "embedder_folder"]
+__all__ = ["MODULES", "checked_embedder", "download", "embedder_digest", "embedder_folder"]
 
 MODULES = "modules.json"
 """The file that tells a sentence-transformers folder from another."""
@@ -40,7 +40,7 @@ def embedder_folder(name: str, *, progress: Progress = silent) -> Path:
     """
     folder = path_of(name)
     if folder.is_dir():
-        return _checked(hub.snapshot_in(folder), name)
+        return checked_embedder(hub.snapshot_in(folder), name)
     asked = hub.parse_id(name)
     if asked is None:
         raise InputError(
@@ -50,9 +50,9 @@ def embedder_folder(name: str, *, progress: Progress = silent) -> Path:
     repo, revision = asked
     found = hub.find_finished(repo, revision)
     if found is not None and (found.folder / MODULES).is_file():
-        return _checked(found.folder, name)
+        return checked_embedder(found.folder, name)
     fetched = hub.in_child(download, name, progress, repo=repo, revision=revision)
-    return _checked(Path(fetched), name)
+    return checked_embedder(Path(fetched), name)
 
 
 def embedder_digest(folder: Path, *, progress: Progress = silent) -> str:
@@ -113,8 +113,12 @@ def _foreign(name: str) -> InputError:
     )
 
 
-def _checked(folder: Path, name: str) -> Path:
-    """The folder, once it is known to run nothing of its own."""
+def checked_embedder(folder: Path, name: str) -> Path:
+    """The folder of a sentence-transformers model, once it is known to run nothing of its own.
+
+    Raises:
+        InputError: it is none, or it holds modules of its own code or pickled weights.
+    """
     from embfilter_viz.models.formats.schemas import Modules, read_json
 
     if not (folder / MODULES).is_file():
