@@ -70,7 +70,7 @@ _SHORT = ("<b>", "<br>", "$x$", "%{x}", "&lt;", "**x**", "-1", "=1", "<a>")
 """What is short enough to stand whole in a cell of a figure, before its mark."""
 _NAME = (
     "<img src=x onerror=alert(1)> **b** __i__ `c` $x$ :smile: :red[r] :material_home: [go](zq) "
-    "![x](zq.png) www.zq.example a@zq.example &lt; -> %{x} <b>b</b> \u202ecba {text}; rm 'q' #"
+    "![x](zq.png) www.zq.example a@zq.example &lt; -> %{x} <b>b \u202ecba {text}; rm 'q' #"
 )
 """What the name of a file or a folder can hold of it: no slash, no null, 255 bytes."""
 
@@ -144,9 +144,9 @@ def forms(text: str) -> tuple[str, ...]:
 def covered(shown: str) -> Iterator[tuple[int, bool]]:
     """For each mark in a text: its number, and whether that string stands there whole.
 
-    A string may end or begin with "…" where there was no room for more.
+    A string may end or begin with "…", or with Streamlit's "...", where there was no room for more.
     """
-    shown = " ".join(shown.split())
+    shown = " ".join(shown.split()).replace("...", "…")
     for found in MARK.finditer(shown):
         text = {**STRINGS, **NAMES}.get(int(found[1]))
         if text is not None:
@@ -162,8 +162,12 @@ def _stands(before: str, after: str, form: str, number: str) -> bool:
             continue
         first, last = form[: found.start()], form[found.start() :]
         cut_before, cut_after = before.rpartition("…"), after.partition("…")
-        begins = before.endswith(first) or (bool(cut_before[1]) and first.endswith(cut_before[2]))
-        ends = after.startswith(last) or (bool(cut_after[1]) and last.startswith(cut_after[0]))
+        begins = before.endswith(first) or (
+            bool(cut_before[1]) and first.endswith(cut_before[2].lstrip())
+        )
+        ends = after.startswith(last) or (
+            bool(cut_after[1]) and last.startswith(cut_after[0].rstrip())
+        )
         if begins and ends:
             return True
     return False

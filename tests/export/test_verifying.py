@@ -310,5 +310,14 @@ def test_what_cannot_be_reached_or_opened_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"there is no modules\.json"):
         served_vectors(str(tmp_path), TEXTS)
     (tmp_path / "modules.json").write_text("[{}]")
+    with pytest.raises(InputError, match=r"modules\.json: 0\.type is missing"):
+        served_vectors(str(tmp_path), TEXTS)
+    (tmp_path / "modules.json").write_text(
+        '[{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}]'
+    )
+    (tmp_path / "pytorch_model.bin").touch()
+    with pytest.raises(InputError, match="pickled weights are never opened"):
+        served_vectors(str(tmp_path), TEXTS)
+    (tmp_path / "model.safetensors").touch()
     with pytest.raises(InputError, match="sentence-transformers cannot read it"):
         served_vectors(str(tmp_path), TEXTS)
