@@ -1,8 +1,9 @@
 """What goes wrong for reasons the user can mend, and what they stopped themselves."""
 
 import re
+from pathlib import Path
 
-__all__ = ["Cancelled", "InputError"]
+__all__ = ["Cancelled", "DamagedError", "InputError", "one_line"]
 
 _LONGEST = 900
 """Characters of a line; what stands in the middle of a longer one is left out."""
@@ -24,11 +25,33 @@ class InputError(ValueError):
     """
 
     def __init__(self, line: str) -> None:
-        line = _UNPRINTED.sub(_shown, str(line))
-        if len(line) > _LONGEST:
-            half = _LONGEST // 2
-            line = f"{line[:half]}…{line[1 - half :]}"
+        super().__init__(one_line(line))
+
+
+class DamagedError(InputError):
+    """A file does not hold what it should; one that was fetched can be fetched again.
+
+    Args:
+        line: as of :class:`InputError`.
+        path: the file.
+    """
+
+    def __init__(self, line: str, path: Path) -> None:
         super().__init__(line)
+        self.path = path
+
+
+def one_line(said: object) -> str:
+    r"""Words as one line that can be printed: nothing in them ends it or moves the cursor.
+
+    >>> one_line("no\nfile \x1b[2J"), one_line("a" * 5000)[440:460]
+    ('no file �[2J', 'aaaaaaaaaa…aaaaaaaaa')
+    """
+    line = _UNPRINTED.sub(_shown, str(said))
+    if len(line) > _LONGEST:
+        half = _LONGEST // 2
+        line = f"{line[:half]}…{line[1 - half :]}"
+    return line
 
 
 def _shown(found: re.Match[str]) -> str:

@@ -183,13 +183,15 @@ def languages(
     if not others:
         raise InputError("languages: at least one other than English is needed; add hi, id, ru, zh")
     d = model.d_model
+    # First of all, so that a model that reads no texts is told of before words are counted.
+    english_pairs = _best_on_english_pairs(model, prompt, progress)
     common = {
         "tau-2": Window.of_tau(2, d),
         "english-texts": propose_window(
             model, demo_texts(ENGLISH).texts, prompt, progress=progress
         ).window,
         "english-words": propose_window(model, progress=progress).window,
-        "english-pairs": _best_on_english_pairs(model, prompt, progress),
+        "english-pairs": english_pairs,
         "strong-half": Window(0, d // 2, d),
         "weak-half": Window(d - d // 2, d, d),
     }

@@ -165,8 +165,8 @@ def lens_translators(
     distinct = list(dict.fromkeys(texts))
     if len(distinct) < FEWEST_TEXTS:
         raise InputError(
-            f"translators: {counted(len(distinct), 'text')} given and at least {FEWEST_TEXTS} "
-            "different ones are needed; give more"
+            f"translators: {source} has {counted(len(distinct), 'different text')}, and at least "
+            f"{FEWEST_TEXTS} are needed; give more"
         )
     n = min(len(distinct), MOST_TEXTS)
     taken = [distinct[i * len(distinct) // n] for i in range(n)]

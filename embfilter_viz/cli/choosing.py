@@ -119,6 +119,15 @@ def sweep_command(model: str, data: str, kind: str | None, prompt: str, taus: st
         return list(dict.fromkeys([*common, *shifted_windows(opened.card.family, d)]))
 
     if data.startswith(MTEB):
+        if kind is not None:
+            raise InputError(f"--task {kind}: {data} says itself what is scored; drop it")
+        for option, value in (
+            ("--column", named),
+            ("--limit", limit),
+            ("--calibration", calibration),
+        ):
+            if value:
+                raise InputError(f"{option}: {data} is scored whole, as MTEB does; drop it")
         _print_mteb(model, data.removeprefix(MTEB), prompt, tried, as_json)
         return
     if kind is None:
@@ -249,6 +258,10 @@ def propose(model: str, texts: str | None, column: str | None, prompt: str,
     from embfilter_viz.analyses.propose import propose_window
     from embfilter_viz.cli.tables import paragraph
 
+    if texts is None and column is not None:
+        raise InputError(
+            f"--column {column}: there is no file to have columns; name one, or drop it"
+        )
     lines = lines_of(texts, column) if texts is not None else []
     opened = opened_model(model)
     with watched() as progress:

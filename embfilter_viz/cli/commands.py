@@ -13,6 +13,7 @@ from embfilter_viz.cli.exporting import export
 from embfilter_viz.cli.filling import fill_command
 from embfilter_viz.cli.heads import directions, models, spectroscopy, spectrum
 from embfilter_viz.cli.languages import languages_command
+from embfilter_viz.cli.options import refuse_empty
 from embfilter_viz.cli.ranking import leaderboard_command
 from embfilter_viz.cli.replicating import replicate_command
 from embfilter_viz.cli.rewriting import rewritings
@@ -101,4 +102,5 @@ for command in (
     fill_command,
     app,
 ):
+    refuse_empty(command)
     cli.add_command(command)

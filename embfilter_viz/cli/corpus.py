@@ -97,7 +97,7 @@ def embed_shards(
     if output == "-" or output.endswith((".npy", ".parquet")):
         raise InputError(f"-o {output}: a corpus goes into a folder of shards; name one")
     if asked.ray is not None and asked.workers is None:
-        raise InputError(f"--ray {asked.ray}: say with how many workers, as --workers 8")
+        raise InputError(f"--ray {asked.ray}: say with how many workers, such as --workers 8")
     rows = {} if asked.rows is None else {"rows_in_shard": asked.rows}
     column = None if asked.column is None else asked.column.removeprefix("text=")
     corpus = Corpus.of(file, column, asked.key, **rows)

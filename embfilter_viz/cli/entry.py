@@ -6,7 +6,6 @@ was not finished is tidied away first.
 """
 
 import io
-import logging
 import os
 import signal
 import sys
@@ -18,12 +17,20 @@ from typing import Any, NoReturn
 import click
 
 from embfilter_viz.cli.commands import cli
-from embfilter_viz.errors import InputError
+from embfilter_viz.cli.reporting import NAME, NOTES
+from embfilter_viz.errors import InputError, one_line
+from embfilter_viz.system.memory import memory_bound
+from embfilter_viz.system.paths import check_cache
+from embfilter_viz.system.regular import is_there
 
 __all__ = ["main"]
 
-NAME = "embfilter-viz"
 _SIGPIPE = 13
+_WORDS = {
+    "is not a valid integer range": "is not a whole number",
+    "is not a valid float range": "is not a number",
+}
+"""Words of click's that speak of its own types."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -34,21 +41,25 @@ def main(arguments: list[str] | None = None) -> None:
     """
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # libraries' remarks to programmers, not to the user
-    _show_our_log()
+    NOTES.begin()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A console that lacks a character gets its code point, not a traceback.
         sys.stdout.reconfigure(errors="backslashreplace")
     _end_tidily()
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         # Not cli.main(), which answers Ctrl-C and a closed pipe in its own way.
-        given = list(sys.argv[1:] if arguments is None else arguments)
+        memory_bound()  # a variable that cannot be used is told before any work
+        check_cache()
         with cli.make_context(NAME, given or ["--help"]) as context:
             cli.invoke(context)
+        NOTES.tell()
         sys.stdout.flush()
     except click.exceptions.Exit as wanted:
+        NOTES.tell()
         sys.exit(wanted.exit_code)  # 1 where `verify` finds a difference
     except click.UsageError as error:
-        _fail(_usage(error))
+        _fail(_usage(error, given))
     except click.ClickException as error:
         _fail(error.format_message())
     except InputError as error:
@@ -68,33 +79,26 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(0)
 
 
-class _StandardError(logging.Handler):
-    """Our log, a line each, on whatever standard error is at the time."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write one record."""
-        click.echo(f"{NAME}: {record.getMessage()}", err=True)
-
-
-def _show_our_log() -> None:
-    ours = logging.getLogger("embfilter_viz")
-    if not any(isinstance(handler, _StandardError) for handler in ours.handlers):
-        ours.addHandler(_StandardError())
-        ours.setLevel(logging.INFO)
-
-
-def _usage(error: click.UsageError) -> str:
+def _usage(error: click.UsageError, given: list[str]) -> str:
     """Click's complaint about the arguments, with the command it is about and the way out."""
+    if isinstance(error, click.NoSuchOption):
+        for one in given:  # a file whose name begins with a dash is taken for options
+            if one.startswith("-") and is_there(one):
+                return f"{one}: is taken for an option; write the file or folder as ./{one}"
     context = error.ctx
     path = context.command_path if context else NAME
+    if path == NAME and given and given[0] in cli.commands:
+        path = f"{NAME} {given[0]}"  # of some complaints click does not say the command
     command = path.removeprefix(NAME).strip()
     said = error.format_message().rstrip(".")
+    for theirs, ours in _WORDS.items():
+        said = said.replace(theirs, ours)
     return f"{command}{': ' if command else ''}{said}; see {path} --help"
 
 
 def _fail(message: str, status: int = 2) -> NoReturn:
     with suppress(OSError):  # a terminal that was closed takes no more words
-        click.echo(f"{NAME}: {' '.join(message.split())}", err=True)
+        click.echo(f"{NAME}: {one_line(' '.join(message.split()))}", err=True)
     sys.exit(status)
 
 

@@ -169,7 +169,8 @@ def _place(kind: str, output: str, force: bool) -> AbstractContextManager[Path]:
 
         checked_folder(Path(output), inputs=inputs(), force=force)
         return nullcontext(Path(output))
-    name = Path(output).name
+    named = Path(output).name
+    name = named if named.strip(".") else "made"
     if output != STANDARD_OUTPUT and Path(output).suffix != ending:
         raise InputError(f"-o {output}: --format {kind} writes {ending}; name it {name}{ending}")
     return placed(output, ending, force=force)

@@ -1,5 +1,6 @@
 """Arguments and options that several commands take, and what can be chosen in them."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -19,6 +20,7 @@ __all__ = [
     "DEMOS",
     "DEVICES",
     "EXPORTS",
+    "FINITE",
     "GAUGES",
     "METHODS",
     "POOLINGS",
@@ -27,6 +29,7 @@ __all__ = [
     "REMOVALS",
     "SEED",
     "TASKS",
+    "WEIGHT",
     "alpha_option",
     "column_option",
     "columns_of",
@@ -40,6 +43,7 @@ __all__ = [
     "prompt_option",
     "prompt_option_with",
     "reference_option",
+    "refuse_empty",
     "tau_option",
     "window_option",
 ]
@@ -63,8 +67,46 @@ TASKS = ("sts", "retrieval", "classification", "clustering", "pairs")
 
 DEMOS = ("demo", "demo-hi", "demo-id", "demo-ru", "demo-zh")
 
+
+class _Finite(click.FloatRange):
+    """A number that is one: Python reads "nan" and "inf" too."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number, once it is known to be finite and in its range."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return number
+
+
+class _Given(click.types.StringParamType):
+    """Words that are there: a shell writes nothing where a variable was never set."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The words, once there are some."""
+        if value == "":
+            self.fail("it is empty; give a value, or leave it out", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def refuse_empty(command: click.Command) -> None:
+    """Have a command refuse an empty value of an option, or of a file or place.
+
+    Each would take it in its own way: as if it were not given, or as the folder one is in. A model
+    or a text that is empty is told of in its own words.
+    """
+    for one in command.params:
+        told = isinstance(one, click.Argument) and one.name in ("model", "text", "texts")
+        if one.type is click.STRING and one.default != "" and not told:
+            one.type = _Given()
+        if isinstance(one, click.Option) and isinstance(one.type, click.Tuple):
+            one.type = click.Tuple([_Given() for _ in one.type.types])
+
+
 COUNT = click.IntRange(min=1)
 SEED = click.IntRange(min=0)
+FINITE = _Finite()
+WEIGHT = _Finite(min=0)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 tau_option = click.option(
@@ -81,7 +123,7 @@ frequencies_option = click.option(
         "(English unless --language says else), or the counts in a file of texts.",
 )  # fmt: skip
 alpha_option = click.option(
-    "--alpha", type=float, default=1.0, show_default=True,
+    "--alpha", type=FINITE, default=1.0, show_default=True,
     help="Number added to every count of wordfreq or FILE, because log 0 is undefined.",
 )  # fmt: skip
 

@@ -129,5 +129,9 @@ def _asked(
     if template is not None:
         return find_prompt(f"{pooling or 'last'}:" + template.replace("\n", "\\n"))
     if file is not None:
-        return find_prompt(f"{pooling or 'last'}:" + "\n".join(lines_of(file)))
+        templates = lines_of(file)
+        try:
+            return find_prompt(f"{pooling or 'last'}:" + "\n".join(templates))
+        except InputError as error:
+            raise InputError(f"--prompt-file {file}: {error}") from error
     return find_prompt(name or default)

@@ -11,6 +11,7 @@ from embfilter_viz.cli.options import (
     METHODS,
     SEED,
     TASKS,
+    WEIGHT,
     columns_of,
     encodes,
     json_option,
@@ -61,7 +62,7 @@ DEMO = "demo"
               "are left out.")  # fmt: skip
 @other_prompts_option
 @yardstick_option
-@click.option("--router-weight", type=click.FloatRange(min=0), metavar="NUMBER",
+@click.option("--router-weight", type=WEIGHT, metavar="NUMBER",
               default=1.0, show_default=True, help="Of a mixture of experts: how much the cosine "
               "of its routers counts beside that of its states.")  # fmt: skip
 @click.option("--column", "roles", multiple=True, metavar="ROLE=NAME",
@@ -107,7 +108,7 @@ def leaderboard_command(model: str, data: str, kind: str, prompt: str, tau: str 
     wanted = [] if named is None else [one.strip() for one in named.split(",") if one.strip()]
     for one in wanted:
         if one not in METHODS:
-            raise InputError(f"--methods {one}: unknown; take some of {', '.join(METHODS)}")
+            raise InputError(f"--methods {one[:40]}: unknown; take some of {', '.join(METHODS)}")
     task = read_task(kind, data, columns=columns_of(roles), limit=limit, seed=seed)
     calibration = None
     if learnt_from != DEMO:

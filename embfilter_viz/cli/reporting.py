@@ -1,5 +1,6 @@
-"""Progress on standard error: a bar where someone watches, a line now and then in a log."""
+"""What is told on standard error: progress, as a bar or a line now and then, and our log."""
 
+import logging
 import shutil
 import sys
 import time
@@ -9,13 +10,15 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
+from embfilter_viz.errors import one_line
 from embfilter_viz.system.progress import Progress
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-__all__ = ["watched"]
+__all__ = ["NAME", "NOTES", "watched"]
 
+NAME = "embfilter-viz"
 BAR_AFTER = 0.4
 """Seconds a stage may take before a bar appears."""
 LINE_EVERY = 5.0
@@ -29,11 +32,50 @@ def watched() -> Iterator[Progress]:
     >>> with watched() as progress:
     ...     progress("Counting", 1, 2, "texts")
     """
+    NOTES.tell()
     listener: _Listener = _Bar() if sys.stderr.isatty() else _Lines()
     try:
         yield listener.hear
     finally:
         listener.close()
+
+
+class _Notes(logging.Handler):
+    """Our log, a line each, on whatever standard error is at the time.
+
+    What a command notes of its files is kept until the work on them begins: where one of them is
+    refused, the refusal is all there is to read.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kept: list[str] | None = None
+
+    def begin(self) -> None:
+        """Listen to our log, and keep what it says."""
+        ours = logging.getLogger("embfilter_viz")
+        if self not in ours.handlers:
+            ours.addHandler(self)
+            ours.setLevel(logging.INFO)
+        self._kept = []
+
+    def tell(self) -> None:
+        """Write what was kept, and from now on each note as it comes."""
+        kept, self._kept = self._kept or [], None
+        for line in kept:
+            click.echo(line, err=True)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep or write one record."""
+        line = f"{NAME}: {one_line(record.getMessage())}"
+        if self._kept is None:
+            click.echo(line, err=True)
+        else:
+            self._kept.append(line)
+
+
+NOTES = _Notes()
+"""The command line's listener to our log."""
 
 
 class _Listener(Protocol):

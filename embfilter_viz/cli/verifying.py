@@ -69,12 +69,16 @@ def verify_command(where: str, file: str, name: str | None, prompt: str, tau: st
     """
     from embfilter_viz.export.served import is_address, served_vectors
     from embfilter_viz.export.verifying import MOST_TEXTS, verify
+    from embfilter_viz.models.engines.names import address_of
     from embfilter_viz.system.outputs import CARD
 
     card: dict[str, Any] = {}
     if is_address(where):
+        address_of(where.partition("#")[0])  # refused before a model is opened
         if name is None:
             raise InputError("--model: a server does not say what it was made from; name the model")
+    elif "://" in where or where.startswith(("http:", "https:")):
+        raise InputError(f"{where}: is no address; a server's begins with http:// or https://")
     elif messages:
         raise InputError("--messages: only a server is asked with them; drop it")
     else:

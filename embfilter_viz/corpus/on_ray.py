@@ -7,7 +7,9 @@ waits for a processor that the workers hold, and the order in which they finish 
 
 import logging
 import os
+import re
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -31,6 +33,13 @@ _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 """Ray reports its use to its makers unless it is told not to."""
 _STORE_BYTES = 80 << 20
 """Room for what goes through Ray, which is little: near the least that it takes."""
+_HOST_AND_PORT = re.compile(r"(?:ray://)?([^:/\s]+|\[[0-9a-fA-F:]+\]):(\d{1,5})")
+_WAY_OUT = (
+    "start one with ray start --head and give its address as HOST:PORT, or leave --ray out for "
+    "workers on this machine"
+)
+_SECONDS_TO_ANSWER = 5.0
+"""In which a cluster must take a connection."""
 _SECONDS_TO_END = 5.0
 """Granted to Ray's processes before they are killed."""
 
@@ -158,6 +167,8 @@ def _cluster(workers: int, address: str | None) -> Iterator[None]:
             f"--workers {workers}: Ray is not installed; pip install 'embfilter-viz[ray]', or "
             "leave this option out"
         ) from error
+    if address is not None:
+        _check_answers(address)
     others = set(psutil.Process().children(recursive=True))
     folder = tempfile.mkdtemp(prefix="embfilter-viz-")
     of_ours: dict[str, Any] = {
@@ -177,7 +188,9 @@ def _cluster(workers: int, address: str | None) -> Iterator[None]:
                 )
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise InputError(f"--ray {address or 'here'}: Ray does not start: {said}") from error
+            raise InputError(
+                f"--ray {address or 'here'}: Ray does not start: {said}; {_WAY_OUT}"
+            ) from error
         settings = ray.data.DataContext.get_current()
         settings.enable_progress_bars = False
         logging.getLogger("ray.data").setLevel(logging.ERROR)
@@ -190,6 +203,28 @@ def _cluster(workers: int, address: str | None) -> Iterator[None]:
             with suppress(psutil.Error):
                 process.kill()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_answers(address: str) -> None:
+    """Refuse the address of a cluster at which nothing listens; Ray itself asks for half a minute.
+
+    Words without a port, such as ``auto``, are Ray's to understand.
+
+    Raises:
+        InputError: nothing answers there within some seconds.
+    """
+    found = _HOST_AND_PORT.fullmatch(address)
+    if found is None:
+        if address != "auto":
+            raise InputError(f"--ray {address!r}: is no address; {_WAY_OUT}")
+        return
+    try:
+        socket.create_connection((found[1].strip("[]"), int(found[2])), _SECONDS_TO_ANSWER).close()
+    except (OSError, OverflowError, ValueError) as error:
+        raise InputError(
+            f"--ray {address}: no cluster answers there "
+            f"({getattr(error, 'strerror', None) or error}); {_WAY_OUT}"
+        ) from error
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A plan: the shards that one run, or several, will write, and what each says of itself."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from embfilter_viz.export.provenance import projection, provenance
 from embfilter_viz.model import Model
 from embfilter_viz.spectral.windows import Window
 from embfilter_viz.system.files import part_of
+from embfilter_viz.system.paths import is_writable
 from embfilter_viz.system.progress import Progress, silent
 from embfilter_viz.vectors.arrow import NOTE, lists_of
 
@@ -143,6 +145,26 @@ class Plan:
         return {**self.said, **of_corpus, **of_part}
 
 
+def _check_folder(folder: Path, corpus: Corpus) -> None:
+    """Refuse a place that shards cannot be written to, before anything is embedded.
+
+    Raises:
+        InputError: it is no folder, lies in the corpus, or cannot be written to.
+    """
+    target = Path(os.path.realpath(folder))
+    in_corpus = target.is_relative_to(os.path.realpath(corpus.path))
+    if in_corpus or (os.path.lexists(target) and not target.is_dir()):
+        raise InputError(
+            f"-o {folder}: shards go to a folder of their own; name another, beside the corpus"
+        )
+    above = target
+    while not os.path.lexists(above):
+        above = above.parent
+    if not above.is_dir() or not is_writable(above):
+        reason = "Permission denied" if above.is_dir() else "Not a directory"
+        raise InputError(f"-o {folder}: cannot be written ({reason}); choose another place")
+
+
 def _put(table: "pa.Table", place: Path) -> None:
     """Write a shard whole or not at all."""
     import pyarrow.parquet as pq
@@ -192,10 +214,7 @@ def plan_for(
             that cannot read texts here.
     """
     folder = Path(folder)
-    if folder.is_file() or folder.resolve().is_relative_to(corpus.path.resolve()):
-        raise InputError(
-            f"-o {folder}: shards go to a folder of their own; name another, beside the corpus"
-        )
+    _check_folder(folder, corpus)
     asked = str(model.prompt(prompt))
     model.fetch(progress=progress)
     about = provenance(model, window or Window(0, model.d_model, model.d_model), prompt=asked)

@@ -1,5 +1,6 @@
 """The kinds of task by name, each made from our demo sets or from a user's file."""
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
@@ -114,7 +115,12 @@ def read_task(
     if kind not in KINDS:
         raise InputError(f"task {kind!r}: unknown; take one of {', '.join(KINDS)}")
     if (language := demo_language(source)) is not None:
-        return demo_task(kind, language)
+        if columns:
+            raise InputError(
+                f"column {next(iter(columns))!r}: {demo_name(language)} has columns of its own; drop it, or "
+                "name a file"
+            )
+        return demo_task(kind, language, limit=limit, seed=seed)
     limit = LIMITS[kind] if limit is None else limit
     if kind in {"classification", "clustering"}:
         given = dict(columns or {})
@@ -169,7 +175,7 @@ def read_tasks(
     if kinds:
         return tuple(read_task(kind, source, **how) for kind in dict.fromkeys(kinds))
     if (language := demo_language(source)) is not None:
-        return tuple(demo_task(kind, language) for kind in demo_kinds(language))
+        return tuple(read_task(kind, source, **how) for kind in demo_kinds(language))
     said = []
     # In this order: a file without names of columns could pass for judged passages.
     for kind in ("sts", "classification", "retrieval"):
@@ -177,6 +183,8 @@ def read_tasks(
             return (read_task(kind, source, **how),)
         except InputError as error:
             said.append(str(error))
+    if len(set(said)) == 1:  # of the file itself, whatever it is for
+        raise InputError(said[0])
     raise InputError(f"{said[0]}; or name what the file is for: {', '.join(KINDS)}")
 
 
@@ -189,12 +197,17 @@ def demo_kinds(language: str = "en") -> tuple[str, ...]:
     return tuple(kind for kind in KINDS if language == "en" or kind != ONLY_ENGLISH)
 
 
-def demo_task(kind: str, language: str = "en") -> Task:
+def demo_task(kind: str, language: str = "en", *, limit: int | None = None, seed: int = 0) -> Task:
     """The task of a kind over our own demo set; what the sets are is told in data/README.md.
 
     Args:
         kind: one of :data:`KINDS`.
         language: one of :data:`~embfilter_viz.data.DEMO_LANGUAGES`.
+        limit: at most so many rows, the rest sampled away and said to be.
+        seed: of the sample.
+
+    Returns:
+        the task, ready to be scored.
 
     Raises:
         InputError: we have no demo set of that kind in that language.
@@ -203,6 +216,8 @@ def demo_task(kind: str, language: str = "en") -> Task:
     [160, 320, 124]
     >>> demo_task("sts", "hi").describe()
     'Spearman × 100 over 72 pairs of our Hindi demo pairs'
+    >>> demo_task("clustering", limit=40).notes
+    ('A random sample of 40 of the 320 texts, seed 0.',)
     """
     if kind not in demo_kinds(language):
         raise InputError(
@@ -212,7 +227,13 @@ def demo_task(kind: str, language: str = "en") -> Task:
     whose = "our" if language == "en" else f"our {DEMO_LANGUAGES.get(language, language)}"
     if kind in {"classification", "clustering"}:
         demo = demo_texts(language)
-        return _LABELLED[kind](demo.texts, demo.labels, f"{whose} demo texts", ())
+        n, notes = len(demo.texts), list[str]()
+        kept = list(range(n))
+        if limit is not None and limit < n:
+            kept = sorted(random.Random(seed).sample(kept, limit))
+            notes.append(f"A random sample of {limit:,} of the {n:,} texts, seed {seed}.")
+        texts, labels = ([of_all[i] for i in kept] for of_all in (demo.texts, demo.labels))
+        return _LABELLED[kind](texts, labels, f"{whose} demo texts", notes)
     path: tuple[str, ...]
     if kind == "retrieval":
         path, source = ("retrieval.csv",), f"{whose} demo passages"
@@ -221,8 +242,12 @@ def demo_task(kind: str, language: str = "en") -> Task:
         if language != "en":
             path = ("languages", language, "pairs.csv")
     data = files("embfilter_viz.data").joinpath(*path).read_bytes()
-    table = read_judged(data, "retrieval" if kind == "retrieval" else "pairs", path[-1])
-    return _JUDGED[kind](JudgedTable(table.rows, table.columns, table.chosen, source, ()))
+    judged = "retrieval" if kind == "retrieval" else "pairs"
+    table = read_judged(data, judged, path[-1])
+    sample = table if limit is None else read_judged(data, judged, path[-1], limit=limit, seed=seed)
+    # How our own file was read is of no interest; what was left of it is.
+    told = tuple(note for note in sample.notes if note not in table.notes)
+    return _JUDGED[kind](JudgedTable(sample.rows, sample.columns, sample.chosen, source, told))
 
 
 def _if_labels(table: TextTable) -> TextTable:

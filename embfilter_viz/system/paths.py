@@ -15,6 +15,7 @@ from embfilter_viz.errors import InputError
 __all__ = [
     "CACHE_VARIABLE",
     "cache_folder",
+    "check_cache",
     "home_expanded",
     "is_writable",
     "place_in_cache",
@@ -24,6 +25,8 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 CACHE_VARIABLE = "EMBFILTER_VIZ_CACHE"
+_LONGEST_NAME = 255
+"""Bytes of a folder's name, on the file systems that are in use."""
 
 
 def cache_folder() -> Path:
@@ -46,11 +49,34 @@ def cache_folder() -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError, ValueError) as error:
-        raise InputError(
-            f"{CACHE_VARIABLE}={str(folder)[:200]!r}: no folder can be made there, for a file is "
-            f"in the way; set it to a folder"
-        ) from error
+        raise _no_folder(folder) from error
     return folder
+
+
+def check_cache() -> None:
+    """Check that the variable for the cache names a place where a folder can be; none is made.
+
+    Raises:
+        InputError: a file is in the way, or no folder can have that name.
+    """
+    override = os.environ.get(CACHE_VARIABLE)
+    if not override:
+        return
+    folder = home_expanded(override, CACHE_VARIABLE).absolute()
+    try:
+        nearest = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+        usable = nearest.is_dir() and len(os.fsencode(folder.name)) <= _LONGEST_NAME
+    except (OSError, ValueError):
+        usable = False
+    if not usable:
+        raise _no_folder(folder)
+
+
+def _no_folder(folder: Path) -> InputError:
+    return InputError(
+        f"{CACHE_VARIABLE}={str(folder)[:200]!r}: no folder can be made there, for a file is in "
+        f"the way or the name is too long; set it to a folder"
+    )
 
 
 def writable_cache() -> Path:

@@ -12,6 +12,10 @@ _KINDS = (
 )
 
 
+_OF_UNKNOWN_LENGTH = 100_000_000
+"""Bytes that are read at most of a file that says it has none."""
+
+
 def kind_of(path: Path) -> str | None:
     """Say what ``path`` is in words where it is neither a file nor a folder; None for these.
 
@@ -41,11 +45,16 @@ def is_there(path: str) -> bool:
         return False
 
 
-def read_regular(path: Path, at_most: int) -> bytes:
+def read_regular(path: Path, at_most: int | None = None) -> bytes:
     """The bytes of a plain file that has no more than ``at_most`` of them.
 
     A pipe is not waited for, and a file that says it is empty and never ends (some below ``/proc``)
     is not read on.
+
+    Args:
+        path: the file.
+        at_most: bytes; without it those that the file says it has, or 100 million where it says
+            none.
 
     Raises:
         OSError: it cannot be read, is no plain file, or is longer; the last two say so in words.
@@ -63,10 +72,12 @@ def read_regular(path: Path, at_most: int) -> bytes:
     # Opened without waiting, and looked at once open: what lies there may change in between.
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with os.fdopen(handle, "rb") as file:
-        mode = os.fstat(handle).st_mode
-        if not stat.S_ISREG(mode):
-            kind = next((words for is_kind, words in _KINDS if is_kind(mode)), "a folder")
-            raise OSError(f"it is {kind}, not a file")
+        there = os.fstat(handle)
+        if not stat.S_ISREG(there.st_mode):
+            kinds = (words for is_kind, words in _KINDS if is_kind(there.st_mode))
+            raise OSError(f"it is {next(kinds, 'a folder')}, not a file")
+        if at_most is None:
+            at_most = there.st_size or _OF_UNKNOWN_LENGTH
         found = file.read(at_most + 1)
     if len(found) > at_most:
         raise OSError(f"it is longer than {at_most:,} bytes")

@@ -17,7 +17,7 @@ from embfilter_viz.errors import InputError
 from embfilter_viz.texts.beir import read_beir
 from embfilter_viz.texts.reading import NO_VALUE, asked_names, bytes_of
 from embfilter_viz.texts.rows import TABLE_ENDINGS, read_rows
-from embfilter_viz.texts.table import count_of, find_column
+from embfilter_viz.texts.table import ID_NAMES, count_of, find_column, ids_alone
 
 __all__ = ["COLUMNS", "Judged", "JudgedTable", "read_judged"]
 
@@ -35,22 +35,6 @@ _SECOND: tuple[str, ...] = tuple(name.replace("1", "2") for name in _FIRST)
 # SICK's names, and those of the Microsoft Research Paraphrase Corpus.
 _FIRST = (*_FIRST, "sentence_a", "#1 string")
 _SECOND = (*_SECOND, "sentence_b", "#2 string")
-_IDS = frozenset(
-    {
-        *("query-id", "query_id", "queryid", "qid", "corpus-id", "corpus_id", "corpusid", "pid"),
-        *(
-            "docid",
-            "doc_id",
-            "doc-id",
-            "did",
-            "passage_id",
-            "passage-id",
-            "document_id",
-            "topic_id",
-        ),
-    }
-)
-"""Names of columns that hold ids in the place of texts."""
 _ID = re.compile(r"\d{3,}|[0-9a-f]{12,}|(?=(?:\S*\d){3})[\w.:/-]{6,}", re.ASCII | re.IGNORECASE)
 """A number of three digits and more, or one word with three digits."""
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
@@ -155,7 +139,7 @@ def read_judged(
         data, name = bytes_of(source, name)
         check_table(name, wanted)
         known = [one for names in wanted.values() for one in names]
-        known += [*_IDS, *asked_names(*(columns or {}).values())]
+        known += [*ID_NAMES, *asked_names(*(columns or {}).values())]
         found, numbered = read_rows(data, name, None, known, notes)
     chosen = _chosen(found, wanted, columns or {}, name, notes)
     _refuse_ids(numbered, chosen, name)
@@ -187,9 +171,9 @@ def _chosen(
             free = [lower.index(one) for one in names if one in lower]
             chosen[role] = next((i for i in free if i not in chosen.values()), None)
     lacking = [role for role in wanted if chosen[role] is None and role not in _MAY_LACK]
-    ids = [column for column in found if column.lower().strip() in _IDS]
+    ids = [column for column in found if column.lower().strip() in ID_NAMES]
     if lacking and ids:
-        raise InputError(_ids_alone(name, f"in {' and '.join(map(repr, ids[:3]))}"))
+        raise InputError(ids_alone(name, f"in {' and '.join(map(repr, ids[:3]))}"))
     unnamed = all(column.startswith("column ") for column in found)
     if lacking and not asked and unnamed and len(found) in (2, len(wanted)):
         chosen = {role: i if i < len(found) else None for i, role in enumerate(wanted)}
@@ -243,14 +227,7 @@ def _refuse_ids(
         _ID.fullmatch(cells[at].strip()) for _, cells in seen for at in (first, second)
     ):
         cells = seen[0][1]
-        raise InputError(_ids_alone(name, f"such as {cells[first]!r} and {cells[second]!r}"))
-
-
-def _ids_alone(name: str, where: str) -> str:
-    return (
-        f"{name}: holds ids in the place of texts, {where}; give the texts themselves, or the "
-        "folder with corpus.jsonl, queries.jsonl and qrels"
-    )
+        raise InputError(ids_alone(name, f"such as {cells[first]!r} and {cells[second]!r}"))
 
 
 def _values(

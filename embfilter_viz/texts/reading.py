@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embfilter_viz.errors import InputError
-from embfilter_viz.system.regular import kind_of
+from embfilter_viz.system.regular import kind_of, read_regular
 from embfilter_viz.texts.decoding import decode, lines_of
 from embfilter_viz.texts.rows import TABLE_ENDINGS, read_rows
 from embfilter_viz.texts.table import LABEL_NAMES, TEXT_NAMES, Cells, count_of, read_table
@@ -164,20 +164,25 @@ def _column(data: bytes, name: str, column: str | None) -> list[str]:
 def bytes_of(source: str | Path | bytes, name: str | None) -> tuple[bytes, str]:
     """The bytes of a file or upload, and its name; of a ``.gz`` those of the file in it.
 
+    What a shell hands over under ``/dev/fd``, as in ``<(sort texts.txt)``, is read to its end.
+
     Raises:
-        InputError: the file cannot be read, or cannot be unpacked.
+        InputError: the file cannot be read or unpacked, or is a pipe or a device: one may never
+            end.
 
     >>> bytes_of(b"abc", "a.csv")
     (b'abc', 'a.csv')
     """
     if isinstance(source, bytes):
         return unpacked(source, name or "upload.txt")
+    if source == "":
+        raise InputError("a file: its name is empty; give the path of a file")
     path = Path(source)
-    kind = kind_of(path)
-    if kind is not None and not _is_handed_over(path):
+    kind, handed = kind_of(path), _is_handed_over(path)
+    if kind is not None and not handed:
         raise InputError(f"{path}: {kind}, not a file; save what comes out of it as a file first")
     try:
-        return unpacked(path.read_bytes(), name or path.name)
+        return unpacked(path.read_bytes() if handed else read_regular(path), name or path.name)
     except InputError:
         raise
     except (OSError, ValueError) as error:

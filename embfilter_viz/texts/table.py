@@ -10,7 +10,16 @@ from embfilter_viz.errors import InputError
 from embfilter_viz.texts.layouts import Layout, layout_of
 from embfilter_viz.texts.quoting import DELIMITERS, NO_DELIMITER, delimiter_of, split_rows
 
-__all__ = ["MOST_COLUMNS", "Cells", "count_of", "find_column", "read_records", "read_table"]
+__all__ = [
+    "ID_NAMES",
+    "MOST_COLUMNS",
+    "Cells",
+    "count_of",
+    "find_column",
+    "ids_alone",
+    "read_records",
+    "read_table",
+]
 
 TEXT_NAMES = (
     *("text", "texts", "sentence", "sentences", "content", "body", "document", "passage"),
@@ -20,6 +29,11 @@ LABEL_NAMES = (
     *("label", "labels", "topic", "topics", "category", "class", "target", "tag", "genre"),
     *("intent", "group", "sentiment"),
 )
+ID_NAMES = frozenset(
+    ("query-id", "query_id", "queryid", "qid", "corpus-id", "corpus_id", "corpusid", "pid", "docid",
+     "doc_id", "doc-id", "did", "passage_id", "passage-id", "document_id", "topic_id")
+)  # fmt: skip
+"""Names of columns that hold ids in the place of texts."""
 MOST_COLUMNS = 1000
 """Columns beyond which a file is refused."""
 _NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?%?|nan|NaN|")
@@ -71,7 +85,7 @@ def read_table(
 
     text_index = find_column(text_column, columns, name)
     if text_index is None:
-        text_index = _likely_text_column(columns, table)
+        text_index = _likely_text_column(columns, table, name)
         if len(columns) > 1:
             notes.append(f"Texts are taken from the column {columns[text_index]!r}.")
     label_index = find_column(label_column, columns, name) if labelled else None
@@ -302,11 +316,28 @@ def _by_name(columns: Sequence[str], names: Sequence[str], besides: int | None) 
     return None
 
 
-def _likely_text_column(columns: Sequence[str], table: Sequence[Sequence[str]]) -> int:
+def _likely_text_column(columns: Sequence[str], table: Sequence[Sequence[str]], name: str) -> int:
     by_name = _by_name(columns, TEXT_NAMES, besides=None)
     if by_name is not None:
         return by_name
-    return max(range(len(columns)), key=lambda i: sum(len(record[i]) for record in table))
+    ids = [column for column in columns if column.strip().lower() in ID_NAMES]
+    others = [i for i, column in enumerate(columns) if column not in ids]
+    if ids and all(_is_number(record[i]) for record in table for i in others):
+        raise InputError(ids_alone(name, f"in {' and '.join(map(repr, ids[:3]))}"))
+    return max(others, key=lambda i: sum(len(record[i]) for record in table))
+
+
+def ids_alone(name: str, where: str) -> str:
+    """Say that a file has no texts.
+
+    Args:
+        name: the file's.
+        where: its columns of ids, or some ids.
+    """
+    return (
+        f"{name}: holds ids in the place of texts, {where}; give the texts themselves, or the "
+        "folder with corpus.jsonl, queries.jsonl and qrels"
+    )
 
 
 def count_of(number: int, noun: str) -> str:

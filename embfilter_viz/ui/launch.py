@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -71,6 +72,7 @@ def launch(
         raise InputError(
             f"--address {address!r}: is no address; give one of this machine, such as 0.0.0.0"
         )
+    _check_free(address, port)
     headless = headless or rules.public
     options = ["--server.address", address]
     options += ["--server.port", str(port), "--server.headless", str(headless).lower()]
@@ -79,6 +81,34 @@ def launch(
     if rules.public:
         options += ["--server.maxUploadSize", str(-(-rules.most_upload_bytes // 10**6))]
     run(_app(), options)
+
+
+def _check_free(address: str, port: int) -> None:
+    """Refuse an address that the explorer cannot answer at, which Streamlit tells in many lines.
+
+    Raises:
+        InputError: it is none of this machine, or another program answers there.
+    """
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(
+            address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "no name of a machine"
+        raise InputError(
+            f"--address {address}: is no address here ({reason}); give one of this machine, such "
+            "as 127.0.0.1 or 0.0.0.0"
+        ) from error
+    with socket.socket(family, kind, protocol) as tried:
+        if os.name == "posix":  # as the server does: a port just left is free
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(place)
+        except OSError as error:
+            raise InputError(
+                f"--address {address} --port {port}: cannot be taken ({error.strerror or error}); "
+                "choose another port, or an address of this machine"
+            ) from error
 
 
 def _app() -> Path:

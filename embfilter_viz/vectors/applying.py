@@ -167,7 +167,7 @@ def check_place(vectors: StoredVectors, out: Path) -> None:
     ):
         raise InputError(
             f"-o {out}: {vectors.path.name} is filtered into a file of its own kind; name it "
-            f"{out.with_suffix(vectors.path.suffix).name}"
+            f"{Path(out.name.strip('.') or 'filtered').with_suffix(vectors.path.suffix)}"
         )
 
 

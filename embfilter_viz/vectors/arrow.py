@@ -58,7 +58,9 @@ class ArrowVectors:
             lengths = batch.column(self._column).value_lengths().drop_null()
             if len(lengths):
                 return int(lengths[0].as_py())
-        raise InputError(f"{self.path}: column {self._column!r} holds no vector at all")
+        raise InputError(
+            f"{self.path}: column {self._column!r} holds no vector at all; name another"
+        )
 
     def texts(
         self, column: str, count: int, blocks: Iterator[Block]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from embfilter_viz.errors import InputError
+from embfilter_viz.system.regular import kind_of
 from embfilter_viz.vectors.arrow import ArrowVectors
 from embfilter_viz.vectors.npy import whole_array
 from embfilter_viz.vectors.stored import BYTES, Block, StoredVectors
@@ -184,6 +185,8 @@ def quantised(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _array(path: str | Path, option: str) -> np.ndarray:
+    if (kind := kind_of(Path(path))) is not None:
+        raise InputError(f"{option} {path}: is {kind}; give a .npy file with an array")
     found = whole_array(Path(path), f"{option} {path}")
     if not np.isfinite(found).all():
         raise InputError(f"{option} {path}: holds NaN or infinite numbers; write it again")

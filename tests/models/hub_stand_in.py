@@ -71,6 +71,12 @@ class HubStandIn:
     """Whether weights are sent by another host, as the real one does."""
     faults: list[Fault] = field(default_factory=list)
     """Answers given in the place of its own."""
+    xet: str = ""
+    """Address of a Xet store that weights are said to lie in; nothing of it is served here."""
+    hides_sizes: bool = False
+    """Whether its lists say nothing of how long files are, as those of some mirrors."""
+    hides_lengths: bool = False
+    """Whether it says nothing of the length of a file when it is asked about it."""
     hidden_headers: tuple[str, ...] = ()
     """Headers that it leaves out, as some mirrors do."""
     counting: threading.Lock = field(default_factory=threading.Lock)
@@ -175,6 +181,9 @@ class _Handler(BaseHTTPRequestHandler):
                     self.wfile.write(fault.body)
                 return
         # A data set's files lie under "datasets/org/name", and the API has them as "datasets".
+        if self.hub.xet and "/xet-read-token/" in path:
+            self._xet_token()
+            return
         path = path.replace("/api/datasets/", "/api/models/datasets/").replace(
             "/api/models/", "/api/"
         )
@@ -217,6 +226,8 @@ class _Handler(BaseHTTPRequestHandler):
             entry = {"rfilename": file, "size": size, "blobId": digest[:40]}
             if lfs:
                 entry["lfs"] = {"sha256": digest, "size": size, "pointerSize": 134}
+            if self.hub.hides_sizes:
+                del entry["size"]
             siblings.append(entry)
         self._json({"id": name, "modelId": name, "sha": repository.commit, "siblings": siblings})
 
@@ -274,8 +285,21 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("ETag", f'"{digest}"')
         if lfs:
             self.send_header("X-Linked-Etag", f'"{digest}"')
-            self.send_header("X-Linked-Size", str(path.stat().st_size))
+            if not self.hub.hides_lengths:
+                self.send_header("X-Linked-Size", str(path.stat().st_size))
+            if self.hub.xet:
+                self.send_header("X-Xet-Hash", digest)
+                route = f"{self.hub.address}/api/models/org/any/xet-read-token/main"
+                self.send_header("X-Xet-Refresh-Route", route)
         self.send_header("X-Repo-Commit", repository.commit)
+
+    def _xet_token(self) -> None:
+        self.send_response(200)
+        self.send_header("X-Xet-Cas-Url", self.hub.xet)
+        self.send_header("X-Xet-Access-Token", "token")
+        self.send_header("X-Xet-Token-Expiration", str(int(time.time()) + 3600))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def _content(self, repository: Repository, file: str, *, body: bool) -> None:
         path = repository.files[file]
@@ -291,7 +315,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{end - 1}/{size}")
         self._linked(path, repository)
         self.send_header("Accept-Ranges", "bytes")
-        self.send_header("Content-Length", str(end - start))
+        if body or not self.hub.hides_lengths:
+            self.send_header("Content-Length", str(end - start))
         self.end_headers()
         if body:
             self._send(file, path, start, end)

@@ -391,7 +391,10 @@ def find_prompt(name: str) -> Prompt:
             f"last:TEMPLATE or mean:TEMPLATE"
         )
     if at and not re.fullmatch("[0-9]{1,4}", layer):
-        raise InputError(f"prompt {_shown(name)!r}: {layer!r} after the @ is not a layer's number")
+        raise InputError(
+            f"prompt {_shown(name)!r}: {layer!r} after the @ is not a layer's number; write one, "
+            "such as mean@2"
+        )
     after = int(layer) if at else None
     if not own:
         return known[base].at(after)

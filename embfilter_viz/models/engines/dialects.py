@@ -37,6 +37,8 @@ class Dialect(ABC):
     """What the server is, in words."""
     path: ClassVar[str] = "/v1/embeddings"
     """Where it is asked."""
+    may_give_tokens: ClassVar[bool] = False
+    """Whether an answer may hold a state for every token; one for every text otherwise."""
     ways_out: ClassVar[Mapping[str, str]] = {}
     """How it is started so that it gives what is wanted: by :data:`Gives`, ``length``,
     ``precision``, ``states`` (vectors that are not normalised)."""
@@ -145,6 +147,7 @@ class VllmTokens(Dialect):
 
     engine = "vLLM"
     path = "/pooling"
+    may_give_tokens = True
     ways_out = _VLLM_WAYS
 
     def body(self, inputs: Inputs) -> dict[str, Any]:
@@ -164,6 +167,7 @@ class LlamaCpp(Dialect):
 
     engine = "llama.cpp"
     path = "/embedding"
+    may_give_tokens = True
     ways_out: ClassVar[Mapping[str, str]] = {
         "last": "start llama-server with --embedding --pooling last",
         "mean": "start llama-server with --embedding --pooling mean",

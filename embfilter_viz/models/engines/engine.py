@@ -7,7 +7,7 @@ import numpy as np
 from embfilter_viz.errors import InputError
 from embfilter_viz.models.encoding.prepared import Prepared
 from embfilter_viz.models.engines.dialects import Dialect
-from embfilter_viz.models.engines.line import Line
+from embfilter_viz.models.engines.line import LOOK_BYTES, Line
 from embfilter_viz.models.head.vocabulary import Vocabulary
 
 __all__ = ["Engine", "as_text"]
@@ -17,6 +17,12 @@ _TEXTS = 32
 _TOKENS = 2048
 """Tokens of one request: some seconds of a slow engine, and where every token's state comes back,
 some megabytes."""
+
+
+_NUMBER_BYTES = 64
+"""Bytes that a number may take in JSON, with the spaces of one written to be read."""
+_ADDED = 16
+"""Tokens that a server may add to a text, as the trial then finds."""
 
 
 class Engine:
@@ -60,9 +66,20 @@ class Engine:
         groups = self._groups(sequences, 1 if alone else _TEXTS)
         inputs = ([self._input(sequences, place) for place in group] for group in groups)
         asked = (self.dialect.question(one) for one in inputs)  # type: ignore[arg-type]
-        for number, said in self.line.ask_all(asked, beat=beat):
+        most = self._most_bytes(sequences, groups)
+        for number, said in self.line.ask_all(asked, most_bytes=most, beat=beat):
             group = groups[number]
             yield group, self.dialect.rows(said, len(group), self.d_model)
+
+    def _most_bytes(self, sequences: Sequence[Prepared], groups: Sequence[Sequence[int]]) -> int:
+        """Bytes that the answer to one request can have: its states, written out."""
+        states = max((self._states(sequences, group) for group in groups), default=0)
+        return LOOK_BYTES + states * self.d_model * _NUMBER_BYTES
+
+    def _states(self, sequences: Sequence[Prepared], group: Sequence[int]) -> int:
+        if not self.dialect.may_give_tokens:
+            return len(group)
+        return sum(len(sequences[place].ids) + _ADDED for place in group)
 
     def _input(self, sequences: Sequence[Prepared], place: int) -> Sequence[int] | str:
         ids = sequences[place].ids

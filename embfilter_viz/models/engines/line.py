@@ -17,6 +17,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from embfilter_viz.errors import InputError
+from embfilter_viz.system.certificates import check_certificates
 from embfilter_viz.system.retry_after import seconds_asked
 
 if TYPE_CHECKING:
@@ -24,13 +25,16 @@ if TYPE_CHECKING:
 
     import httpx2
 
-__all__ = ["API_KEY", "IN_FLIGHT", "Line", "Patience", "Question", "RefusedError"]
+__all__ = ["API_KEY", "IN_FLIGHT", "LOOK_BYTES", "Line", "Patience", "Question", "RefusedError"]
 
 API_KEY = "EMBFILTER_VIZ_API_KEY"
 """The environment variable that holds a server's key; it is sent and kept nowhere."""
 
 IN_FLIGHT = 8
 """Requests to one server that run at once, unless another number is asked for."""
+
+LOOK_BYTES = 16_000_000
+"""Bytes of an answer that says what a server is and serves."""
 
 _BUSY = (429, 502, 503, 504)
 """Statuses of a server that may answer later."""
@@ -104,12 +108,17 @@ class Line:
         return next(answer for _, answer in self.ask_all([question], beat=beat))
 
     def ask_all(
-        self, questions: Iterable[Question], *, beat: Callable[[], None] = lambda: None
+        self,
+        questions: Iterable[Question],
+        *,
+        most_bytes: int = LOOK_BYTES,
+        beat: Callable[[], None] = lambda: None,
     ) -> Iterator[tuple[int, Any]]:
         """Answers to questions as they come, each with its place; a few are asked at once.
 
         Args:
             questions: each is taken when there is room to ask it.
+            most_bytes: of one answer; a server that sends more is not listened to any longer.
             beat: called four times a second while there is nothing to hand out; may raise, which
                 stops what is still asked.
 
@@ -128,7 +137,7 @@ class Line:
             while True:
                 try:
                     place, question = next(waiting)
-                    answers.put((place, await self._asked(client, question), None))
+                    answers.put((place, await self._asked(client, question, most_bytes), None))
                 except StopIteration:
                     return
                 except Exception as error:  # handed on to whoever waits
@@ -176,11 +185,13 @@ class Line:
         except (ValueError, RecursionError) as error:
             raise InputError(f"{self.url}: the answer is no JSON; correct the address") from error
 
-    async def _asked(self, client: "httpx2.AsyncClient", question: Question) -> bytes:
+    async def _asked(
+        self, client: "httpx2.AsyncClient", question: Question, most_bytes: int
+    ) -> bytes:
         pause = self.patience.first_pause
         for left in range(self.patience.tries - 1, -1, -1):
             async with _slots(self.url, self.in_flight):
-                content, wait, why = await self._once(client, question)
+                content, wait, why = await self._once(client, question, most_bytes)
             if content is not None:
                 return content
             wait = pause * random.uniform(0.8, 1.2) if wait is None else wait
@@ -198,21 +209,23 @@ class Line:
         )
 
     async def _once(
-        self, client: "httpx2.AsyncClient", question: Question
+        self, client: "httpx2.AsyncClient", question: Question, most_bytes: int
     ) -> tuple[bytes | None, float | None, str]:
         """One try: the answer, or the seconds to wait that the server asks for, and why."""
         import httpx2
 
         path, body = question
         seconds = self.patience.look if body is None else self.patience.answer
-        key = os.environ.get(API_KEY, "").strip()
+        key = _key()
         headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers["Accept-Encoding"] = "identity"  # what is packed has no bound before it is unpacked
         try:
-            answer = await client.request(
+            async with client.stream(
                 "GET" if body is None else "POST", self.url + path, json=body, headers=headers,
                 timeout=httpx2.Timeout(seconds, connect=self.patience.connect, pool=None),
-            )  # fmt: skip
-        except httpx2.TimeoutException as error:
+            ) as answer, asyncio.timeout(seconds):  # fmt: skip
+                content = await self._within(answer, path, most_bytes)
+        except (httpx2.TimeoutException, TimeoutError) as error:
             if isinstance(error, httpx2.ConnectTimeout):
                 raise self._unreachable(error) from error
             raise InputError(
@@ -228,8 +241,21 @@ class Line:
             said = seconds_asked(answer.headers.get("retry-after"))
             return None, said, f"the server is busy (status {answer.status_code})"
         if answer.status_code != 200:
-            raise self._refused(path, answer.status_code, answer.text, key)
-        return answer.content, None, ""
+            said_of_it = content.decode(errors="replace")
+            raise self._refused(path, answer.status_code, said_of_it, key)
+        return content, None, ""
+
+    async def _within(self, answer: "httpx2.Response", path: str, most_bytes: int) -> bytes:
+        """The content of an answer that is no longer than what was asked for can be."""
+        found = bytearray()
+        async for chunk in answer.aiter_raw(1 << 16):
+            found += chunk
+            if len(found) > most_bytes:
+                raise InputError(
+                    f"{self.url}{path}: the answer is longer than {most_bytes / 1e6:,.0f} MB, the "
+                    "most that was asked for; look after the server, or correct the address"
+                )
+        return bytes(found)
 
     def _opened(self) -> "httpx2.AsyncClient":
         import httpx2
@@ -265,11 +291,24 @@ class Line:
         )
 
 
+def _key() -> str:
+    """The server's key, empty where there is none.
+
+    Raises:
+        InputError: it cannot be sent; its value is not shown.
+    """
+    key = os.environ.get(API_KEY, "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise InputError(f"{API_KEY}: has signs that cannot be sent; set it again, or unset it")
+    return key
+
+
 @cache
 def _certificates() -> "ssl.SSLContext":
     """The certificates that servers are known by; reading them takes longer than a question."""
     import httpx2
 
+    check_certificates()
     return httpx2.create_ssl_context()
 
 

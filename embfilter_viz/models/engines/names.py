@@ -95,7 +95,9 @@ def address_of(url: str) -> str:
         parts = urlsplit(url.strip())
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise InputError(f"engine: the address cannot be read ({error}); {_FORM}") from None
+        raise InputError(
+            f"engine {url.strip()[:80]!r}: the address cannot be read ({error}); {_FORM}"
+        ) from None
     if parts.query:
         raise InputError(
             "engine: the address has a query (behind the ?), where keys are often put; leave it "

@@ -119,7 +119,9 @@ def _instead_of_checkpoint(folder: Path) -> str:
     if ggufs:
         return f"no config.json but a GGUF file; give the file itself: {ggufs[0]}"
     if inner:
-        return f"no config.json in the folder itself; did you mean {folder / inner[0]}?"
+        # With its ./ before it, a name that begins with a dash is no option.
+        meant = f"{'./' if folder == Path() else ''}{folder / inner[0]}"
+        return f"no config.json in the folder itself; did you mean {meant}?"
     return "no config.json in the folder; give the folder that holds a model's config.json"
 
 

@@ -2,7 +2,7 @@
 
 What was found is remembered under the file's path, size, modification and change time and inode: a
 file that is written to is read again, and bits that flip below the file system are not noticed.
-A blob in the Hugging Face cache that is named by its SHA-256 is not read at all. What comes from
+A blob in the Hugging Face cache that is named by its SHA-256 must have it. What comes from
 the head alone (a spectrum) is keyed by the head's own bytes, so that gigabytes of layers are not
 read for it.
 """
@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from embfilter_viz.errors import DamagedError
 from embfilter_viz.models.formats.safetensors_header import TensorEntry
 from embfilter_viz.models.formats.tensors import is_finite, is_quantised, raw_blocks, row_blocks
 from embfilter_viz.system.files import write_atomically
@@ -34,6 +35,7 @@ __all__ = [
     "files_of_tokenizer",
     "known_content_hash",
     "known_hash",
+    "named_hash",
     "remember_hash",
 ]
 
@@ -58,6 +60,9 @@ def file_hash(path: Path, *, progress: Progress = silent) -> str:
         path: the file; a link is followed.
         progress: told the megabytes read, when it has to be read.
 
+    Raises:
+        DamagedError: a blob of the Hugging Face cache that is not what its name says.
+
     >>> import tempfile
     >>> with tempfile.NamedTemporaryFile() as file:
     ...     file_hash(Path(file.name))[:16]
@@ -74,8 +79,26 @@ def file_hash(path: Path, *, progress: Progress = silent) -> str:
             digest.update(chunk)
             done += len(chunk)
             progress(f"checking {path.name}", done / 1e6, size / 1e6, "MB")
-    _remember(path, stamp, "sha256", digest.hexdigest())
-    return digest.hexdigest()
+    found = digest.hexdigest()
+    if (named := named_hash(path)) is not None and found != named:
+        raise DamagedError(
+            f"{path.name}: its bytes are not those that the hub's cache names it by (SHA-256), as "
+            f"where bits have flipped on disk; delete {path.resolve()} and fetch it again",
+            path,
+        )
+    _remember(path, stamp, "sha256", found)
+    return found
+
+
+def named_hash(path: Path) -> str | None:
+    """The SHA-256 that a blob of the Hugging Face cache is named by; None of any other file.
+
+    >>> named_hash(Path("model.safetensors")) is None
+    True
+    """
+    real = path.resolve()
+    in_hub_cache = real.parent.name == "blobs" and real.parents[1].name.startswith("models--")
+    return real.name if in_hub_cache and _SHA256.fullmatch(real.name) else None
 
 
 def known_hash(path: Path) -> str | None:
@@ -86,10 +109,6 @@ def known_hash(path: Path) -> str | None:
     ...     known_hash(Path(file.name)) is None
     True
     """
-    real = path.resolve()
-    in_hub_cache = real.parent.name == "blobs" and real.parents[1].name.startswith("models--")
-    if in_hub_cache and _SHA256.fullmatch(real.name):
-        return real.name
     said = _notes(path).get("sha256")
     return said if isinstance(said, str) and _SHA256.fullmatch(said) else None
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
-from embfilter_viz.errors import InputError
+from embfilter_viz.errors import DamagedError, InputError
 
 __all__ = [
     "TensorEntry",
@@ -144,9 +144,10 @@ def table_length(start: bytes, path: Path, size: int, name: str) -> int:
         )
     length = int.from_bytes(start, "little")
     if size < 8 or length > min(size - 8, _LONGEST_TABLE):
-        raise InputError(
+        raise DamagedError(
             f"{name}: {path.name} ({size:,} bytes) is truncated or no safetensors file; "
-            f"download it again"
+            f"download it again",
+            path,
         )
     return length
 
@@ -184,14 +185,21 @@ def parse_table(data: bytes, path: Path, size: int, name: str) -> list[TensorEnt
         entries.append(entry)
     needed = max((e.start + e.n_bytes for e in entries), default=begins)
     if needed > size:
-        raise InputError(
+        raise DamagedError(
             f"{name}: {path.name} is truncated: its table asks for {needed:,} bytes and it has "
-            f"{size:,}; {_AGAIN}"
+            f"{size:,}; {_AGAIN}",
+            path,
         )
-    if needed < size or sum(e.n_bytes for e in entries) != size - begins:
-        raise InputError(
+    if needed < size:
+        raise DamagedError(
+            f"{name}: {path.name} has {size - needed:,} bytes behind those of its table; {_AGAIN}",
+            path,
+        )
+    if sum(e.n_bytes for e in entries) != size - begins:
+        raise DamagedError(
             f"{name}: {path.name} has bytes that belong to no tensor of its table, or to two; "
-            f"{_AGAIN}"
+            f"{_AGAIN}",
+            path,
         )
     return entries
 

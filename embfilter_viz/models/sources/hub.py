@@ -7,6 +7,7 @@ commit it had when it was fetched; ``org/name@revision`` asks for another. ``HF_
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -18,7 +19,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from embfilter_viz.errors import InputError
+from embfilter_viz.errors import DamagedError, InputError
 from embfilter_viz.models.families import check_causal
 from embfilter_viz.models.formats.checks import is_whole, no_safetensors, read_config
 from embfilter_viz.models.sources import adapters
@@ -28,16 +29,19 @@ from embfilter_viz.models.sources.hub_answers import (
     patiently,
     told_in_one_line,
     unreachable,
+    xet_settings,
 )
+from embfilter_viz.system.certificates import check_certificates
 from embfilter_viz.system.child_process import run_in_child
 from embfilter_viz.system.memory import in_words
-from embfilter_viz.system.paths import cache_folder, home_expanded
+from embfilter_viz.system.paths import cache_folder, home_expanded, is_writable
 from embfilter_viz.system.progress import Progress, silent
 from embfilter_viz.system.regular import read_regular
 
 __all__ = [
     "Snapshot",
     "all_cached",
+    "fetch_again",
     "fetch_files",
     "find_adapter",
     "find_cached",
@@ -233,14 +237,44 @@ def in_child(work: Callable[..., Any], name: str, progress: Progress, **argument
         InputError: the hub has not answered in time, or what ``work`` raises.
     """
     check_endpoint(name)
+    check_certificates()
+    _check_cache(name)
     return run_in_child(
         work,
         {**arguments, "cache": str(hub_cache()), "name": name},
         progress=progress,
-        environment={"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_ETAG_TIMEOUT": "8"},
+        environment={
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HUB_ETAG_TIMEOUT": "8",
+            **xet_settings(),
+        },
         started=f"asking {endpoint()}",
         answer_within=(ANSWER_SECONDS, unreachable(name, "no answer")),
     )
+
+
+def _check_cache(name: str) -> None:
+    """Refuse to fetch into a cache that can be no folder, or is read-only.
+
+    Raises:
+        InputError: a file is in the way, or nothing can be written there.
+    """
+    cache = hub_cache().absolute()
+    try:
+        nearest = next(place for place in (cache, *cache.parents) if os.path.lexists(place))
+        usable = nearest.is_dir()
+    except OSError:  # a name too long
+        usable = False
+    if not usable:
+        raise InputError(
+            f"{name}: the hub's cache {str(cache)[:200]} can be no folder, for a file is in the "
+            f"way; set HF_HOME or HF_HUB_CACHE to a folder"
+        )
+    if not is_writable(nearest):
+        raise InputError(
+            f"{name}: it is not here in full, and the hub's cache {cache} cannot be written to; "
+            f"set HF_HOME or HF_HUB_CACHE to a folder of yours"
+        )
 
 
 def download(repo: str, revision: str | None, cache: str, name: str, progress: Progress) -> str:
@@ -322,6 +356,84 @@ def fetch_files(
         watch.join()
     unfinished.unlink(missing_ok=True)
     return folder
+
+
+def fetch_again(
+    found: Snapshot, damage: DamagedError, name: str, *, progress: Progress = silent
+) -> bool:
+    """Fetch a file of a snapshot once more, where it is not as the hub has it.
+
+    Args:
+        found: the snapshot.
+        damage: what was met, and in which file.
+        name: the model as the user typed it, for messages.
+        progress: told the megabytes fetched.
+
+    Returns:
+        whether it was: False where the hub has the same bytes.
+
+    Raises:
+        InputError: it is damaged and cannot be fetched; with both reasons.
+    """
+    try:
+        return bool(
+            in_child(
+                download_again,
+                name,
+                progress,
+                repo=found.repo,
+                commit=found.commit,
+                file=damage.path.relative_to(found.folder).as_posix(),
+            )
+        )
+    except DamagedError:
+        raise
+    except InputError as error:
+        reason = str(error).removeprefix(f"{name}: ")
+        met = str(damage).removeprefix(f"{name}: ").partition(";")[0]
+        raise InputError(f"{name}: {met}, and it cannot be fetched again: {reason}") from error
+
+
+def download_again(
+    repo: str, commit: str, file: str, cache: str, name: str, progress: Progress
+) -> bool:
+    """Fetch one file of a commit once more; runs in a child process.
+
+    Args:
+        repo: the repository, as org/name.
+        commit: which commit of it.
+        file: the file, by its place in the repository.
+        cache: the folder of the hub's cache.
+        name: the model's name, for messages.
+        progress: told of the work.
+
+    Returns:
+        whether it was another than the hub's.
+    """
+    with told_in_one_line(repo, commit, name):
+        _, files = listed(repo, commit, name, Path(cache), progress)
+        said = next((s for s in files if s.rfilename == file), None)
+        path = _home(repo, Path(cache)) / "snapshots" / commit / file
+        if said is None or not _differs(path, said, progress):
+            return False
+        for one in (path.resolve(), path):
+            one.unlink(missing_ok=True)
+        fetch_files(files, repo, commit, commit, cache, name, progress)
+        return True
+
+
+def _differs(path: Path, said: Any, progress: Progress) -> bool:
+    """Tell whether a file is surely another than the hub says: by its length, or its SHA-256."""
+    if said.size and path.stat().st_size != said.size:
+        return True
+    if not said.lfs:
+        return False
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 22):
+            digest.update(chunk)
+            progress(f"checking {path.name}", file.tell() / 1e6, (said.size or 0) / 1e6, "MB")
+    return bool(digest.hexdigest() != said.lfs.sha256)
 
 
 def listed(

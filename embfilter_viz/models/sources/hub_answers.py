@@ -1,10 +1,12 @@
 """Answers of a hub that are not what was asked: told in one line, or waited for."""
 
+import errno
 import json
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from traceback import walk_tb
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -18,10 +20,26 @@ __all__ = [
     "patiently",
     "told_in_one_line",
     "unreachable",
+    "unusable_proxy",
     "wait_as_asked",
+    "xet_settings",
 ]
 
 T = TypeVar("T")
+
+_UNWRITABLE = frozenset(
+    getattr(errno, name)
+    for name in ("EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "ENOTDIR", "ELOOP")
+    if hasattr(errno, name)
+)
+"""Of the system's refusals, those that are about the place and not about the other side."""
+_XET = {
+    "HF_XET_CLIENT_CONNECT_TIMEOUT": "5s",
+    "HF_XET_CLIENT_READ_TIMEOUT": "8s",
+    "HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "1",
+    "HF_XET_CLIENT_RETRY_BASE_DELAY": "200ms",
+    "HF_XET_TELEMETRY_ENABLED": "0",
+}
 
 BUSY = (429, 503)
 """Answers that ask to come again later."""
@@ -63,8 +81,19 @@ def unreachable(name: str, reason: str) -> InputError:
     )
 
 
+def unusable_proxy(name: str) -> InputError:
+    """Return the refusal of what was to be fetched through a proxy that can be none."""
+    return InputError(
+        f"{name}: the proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names cannot be "
+        f"used: it must be an address such as http://host:3128; set it again, or unset it"
+    )
+
+
 def patiently(ask: Callable[[], T], progress: Progress) -> T:
     """Return what ``ask()`` gives, asked again where the hub is busy, after the wait it asks for.
+
+    Files that the hub keeps in its Xet store are fetched from the hub itself, over HTTP, once that
+    store has failed: it is another machine, which a proxy may not let through.
 
     Args:
         ask: asks the hub.
@@ -73,14 +102,43 @@ def patiently(ask: Callable[[], T], progress: Progress) -> T:
     Raises:
         HfHubHTTPError: it is busy still, asks for more than a minute, or answers another error.
     """
+    from huggingface_hub import constants
     from huggingface_hub.errors import HfHubHTTPError
 
-    for _ in range(TRIES - 1):
+    left = TRIES - 1
+    while left:
         try:
             return ask()
-        except HfHubHTTPError as error:
-            wait_as_asked(error, progress)
+        except Exception as error:
+            if _of_xet(error) and not constants.HF_HUB_DISABLE_XET:
+                progress("the Xet store does not answer: fetching from the hub itself", 0, 0, "")
+                constants.HF_HUB_DISABLE_XET = True  # as the variable of that name
+            elif isinstance(error, HfHubHTTPError):
+                wait_as_asked(error, progress)
+                left -= 1
+            else:
+                raise
     return ask()
+
+
+def xet_settings() -> dict[str, str]:
+    """Variables for the hub's Xet client: it gives up in seconds, for there is another way.
+
+    By itself it asks for minutes. What the reader has set stays.
+    """
+    return {name: value for name, value in _XET.items() if name not in os.environ}
+
+
+def _of_xet(error: BaseException) -> bool:
+    """Tell whether an error was raised while a file was fetched from the Xet store.
+
+    Its client raises ``RuntimeError``, as do many others, so the way it took is looked at. It is
+    not even asked where the hub does not say how long a file is.
+    """
+    if "have a Content-Length" in str(error.__cause__):
+        return True
+    frames = walk_tb(error.__traceback__)
+    return any(frame.f_code.co_name == "xet_get" for frame, _ in frames)
 
 
 def wait_as_asked(error: Any, progress: Progress) -> None:
@@ -172,10 +230,7 @@ def told_in_one_line(repo: str, revision: str | None, name: str) -> Iterator[Non
         ) from None
     except ValueError as error:
         if "proxy" in str(error).lower():
-            raise InputError(
-                f"{name}: the proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names cannot be "
-                f"used: it must be an address such as http://host:3128; set it again, or unset it"
-            ) from None
+            raise unusable_proxy(name) from None
         raise
     except errors.LocalEntryNotFoundError as error:
         if isinstance(error.__cause__, errors.FileMetadataError):
@@ -187,3 +242,10 @@ def told_in_one_line(repo: str, revision: str | None, name: str) -> Iterator[Non
         raise unreachable(name, " ".join(str(error).split())[:120]) from error
     except (httpx2.HTTPError, ConnectionError) as error:
         raise unreachable(name, " ".join(str(error).split())[:120]) from error
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        raise InputError(
+            f"{name}: the hub's cache cannot be written to ({error.filename or 'its folder'}: "
+            f"{error.strerror}); make room, or set HF_HOME to a folder of yours"
+        ) from error

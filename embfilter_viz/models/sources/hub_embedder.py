@@ -44,8 +44,8 @@ def embedder_folder(name: str, *, progress: Progress = silent) -> Path:
     asked = hub.parse_id(name)
     if asked is None:
         raise InputError(
-            f"{name}: neither a folder nor a hub id; give the folder of a sentence-transformers "
-            "model, or org/name"
+            f"{name if name.strip() else repr(name)}: neither a folder nor a hub id; give the "
+            "folder of a sentence-transformers model, or org/name"
         )
     repo, revision = asked
     found = hub.find_finished(repo, revision)

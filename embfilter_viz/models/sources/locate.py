@@ -6,11 +6,12 @@ and where each tensor lies, without reading, converting or fetching the layers. 
 gives the checkpoint that runs: always a folder with config.json, safetensors and tokenizer files.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from embfilter_viz.errors import InputError
+from embfilter_viz.errors import DamagedError, InputError
 from embfilter_viz.models.families import check_causal
 from embfilter_viz.models.formats.checks import (
     check_folder,
@@ -46,6 +47,8 @@ from embfilter_viz.models.sources.ranges import hub_head
 from embfilter_viz.system.progress import Progress, silent
 
 __all__ = ["BUNDLED", "find_whole", "locate", "outline", "outline_of_folder", "whole"]
+
+T = TypeVar("T")
 
 
 def locate(name: str, *, progress: Progress = silent) -> Checkpoint:
@@ -221,7 +224,7 @@ def _outline_on_hub(
 ) -> Outline:
     snapshot = hub.find_cached(repo, revision)
     if snapshot is not None:
-        return _outline_of_snapshot(name, snapshot)
+        return _outline_of_snapshot(name, snapshot, progress)
     found = hub.find_adapter(repo, revision) or hub_head(repo, revision, progress=progress)
     if isinstance(found, hub.Snapshot):
         source = f"adapter from the hub ({found.words})"
@@ -267,20 +270,47 @@ def _outline_on_base(
     return adapters.on_base(adapter, base, name)
 
 
-def _outline_of_snapshot(name: str, found: hub.Snapshot) -> Outline:
-    return outline_of_folder(
-        found.folder,
+def _outline_of_snapshot(name: str, found: hub.Snapshot, progress: Progress) -> Outline:
+    about = {"kind": "hub", "source": f"hub, {found.words}", "revision": found.commit}
+    return _fetched_again_if_damaged(
+        lambda: outline_of_folder(found.folder, name, **about),
         name,
-        kind="hub",
-        source=f"hub, {found.words}",
-        revision=found.commit,
+        found,
+        progress,
     )
 
 
 def _of_snapshot(name: str, found: hub.Snapshot, progress: Progress) -> Checkpoint:
-    outline = _outline_of_snapshot(name, found)
-    digest = content_hash(files_of_checkpoint(found.folder), progress=progress)
+    outline = _outline_of_snapshot(name, found, progress)
+    digest = _fetched_again_if_damaged(
+        lambda: content_hash(files_of_checkpoint(found.folder), progress=progress),
+        name,
+        found,
+        progress,
+    )
     return Checkpoint(outline, digest)
+
+
+def _fetched_again_if_damaged(
+    read: Callable[[], T], name: str, found: hub.Snapshot, progress: Progress
+) -> T:
+    """What is read of a snapshot in the hub's cache; again after a damaged file came anew.
+
+    Args:
+        read: reads it.
+        name: the model as the user typed it.
+        found: the snapshot.
+        progress: told of the work.
+
+    Raises:
+        InputError: it is as the hub has it, or cannot be fetched.
+    """
+    try:
+        return read()
+    except DamagedError as damage:
+        if not hub.fetch_again(found, damage, name, progress=progress):
+            raise
+        return read()
 
 
 def _of_text_model(outline: Outline, folder: Path, progress: Progress) -> Checkpoint:

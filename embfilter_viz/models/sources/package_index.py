@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from embfilter_viz.errors import InputError
+from embfilter_viz.models.sources.hub_answers import unusable_proxy
+from embfilter_viz.system.certificates import check_certificates
 from embfilter_viz.system.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -78,6 +80,8 @@ def address_of(project: str, file_name: str, *, progress: Progress = silent) -> 
         ) from error
     except httpx2.TransportError as error:
         raise _unreachable(page, error) from error
+    except InputError:
+        raise
     except (ValueError, httpx2.InvalidURL) as error:
         raise InputError(
             f"{_without_password(page)}: what answered is not a package index; {_WAY_OUT}"
@@ -180,8 +184,12 @@ def _stream(
 def _client() -> "httpx2.Client":
     import httpx2
 
+    check_certificates()
     timeout = httpx2.Timeout(_STALL_SECONDS, connect=_CONNECT_SECONDS)
-    return httpx2.Client(follow_redirects=True, timeout=timeout)
+    try:
+        return httpx2.Client(follow_redirects=True, timeout=timeout)
+    except ValueError as error:
+        raise unusable_proxy("the package index") from error
 
 
 def _links(answer: "httpx2.Response") -> dict[str, str]:

@@ -140,10 +140,15 @@ def said_plainly(where: str, *errors: type[Exception]) -> Iterator[None]:
     """
     try:
         yield
+    except InputError:  # ours, though a ValueError too
+        raise
     except errors as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         said = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in lines[0])
-        raise InputError(f"{where}: the database says: {said[:300]}") from error
+        raise InputError(
+            f"{where}: the database says: {said[:300]}; correct the address, or look after the "
+            "database"
+        ) from error
 
 
 def as_note(note: Mapping[str, str]) -> str:
@@ -215,7 +220,7 @@ def check_column(where: str, column: str, columns: Mapping[str, Any]) -> Any:
         InputError: no such table or column.
     """
     if not columns:
-        raise InputError(f"{where}: there is no such table")
+        raise InputError(f"{where}: there is no such table; correct the address")
     if column not in columns:
         raise InputError(
             f"{where}: the table has no column {column!r}; "

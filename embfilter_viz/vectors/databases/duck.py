@@ -66,7 +66,7 @@ class DuckDatabase:
                 self.rows = self._one(f"count({self._raw})", "true")
                 self.width = self._one(f"len({self._raw})", f"{self._raw} IS NOT NULL LIMIT 1")
             if not self.width:
-                raise InputError(f"{self.where}: the column holds no vector at all")
+                raise InputError(f"{self.where}: the column holds no vector at all; name another")
         except BaseException:
             self.close()
             raise

@@ -68,7 +68,7 @@ class LanceDatabase:
             first = self._table.search().where(self._held).select([self._column]).limit(1)
             column = first.to_arrow().column(self._column)
         if not len(column):
-            raise InputError(f"{self.where}: the column holds no vector at all")
+            raise InputError(f"{self.where}: the column holds no vector at all; name another")
         self.width = len(column[0])
 
     def _plainly(self) -> Any:

@@ -52,7 +52,9 @@ class PostgresDatabase:
         except psycopg.Error as error:
             # It may repeat the address, which may hold a password.
             said = str(error).replace(address.place, "the address").strip().partition("\n")[0]
-            raise InputError(f"{self.where}: no connection: {said}") from None
+            raise InputError(
+                f"{self.where}: no connection: {said}; start it, or correct the address"
+            ) from None
         try:
             self._table = ".".join(_quoted(part) for part in address.table.split("."))
             self._raw = _quoted(address.column)
@@ -73,7 +75,9 @@ class PostgresDatabase:
                 self._send = f"{schema}{dot}{self._kind}_send"
                 first = self._all(f"SELECT {self._send}({self._raw}) {held} LIMIT 1")
                 if not first:
-                    raise InputError(f"{self.where}: the column holds no vector at all")
+                    raise InputError(
+                        f"{self.where}: the column holds no vector at all; name another"
+                    )
                 self.width = (len(first[0][0]) - 4) // self.dtype.itemsize
                 self.rows = int(self._all(f"SELECT count(*) {held}")[0][0])
                 self._named = self._keyed(key, columns)

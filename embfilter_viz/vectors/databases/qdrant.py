@@ -79,7 +79,7 @@ class QdrantDatabase:
         if self._params.multivector_config is not None:
             raise InputError(f"{self.where}: its points have several vectors each; take another")
         if not self.rows:
-            raise InputError(f"{self.where}: the collection holds no vector at all")
+            raise InputError(f"{self.where}: the collection holds no vector at all; name another")
         self.beside, self.width = f"{self._raw}_filtered", int(self._params.size)
         half = str(getattr(self._params.datatype, "value", "")) == "float16"
         self.dtype = np.dtype("float16" if half else "float32")

@@ -75,7 +75,7 @@ class SqliteDatabase:
             held = f"FROM {self._table} WHERE {self._raw} IS NOT NULL"
             first = self._all(f"SELECT {self._raw} {held} LIMIT 1")
             if not first:
-                raise InputError(f"{self.where}: the column holds no vector at all")
+                raise InputError(f"{self.where}: the column holds no vector at all; name another")
             self.width = len(self._vector(first[0][0], "the first vector")) // 4
             self.rows = self._all(
                 f"SELECT count(*) FROM {self._rowids}"
