@@ -117,8 +117,8 @@ def read_task(
     if (language := demo_language(source)) is not None:
         if columns:
             raise InputError(
-                f"column {next(iter(columns))!r}: {demo_name(language)} has columns of its own; drop it, or "
-                "name a file"
+                f"column {next(iter(columns))!r}: {demo_name(language)} has columns of its own; "
+                "drop it, or name a file"
             )
         return demo_task(kind, language, limit=limit, seed=seed)
     limit = LIMITS[kind] if limit is None else limit

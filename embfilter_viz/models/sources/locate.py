@@ -294,13 +294,16 @@ def _of_snapshot(name: str, found: hub.Snapshot, progress: Progress) -> Checkpoi
 def _fetched_again_if_damaged(
     read: Callable[[], T], name: str, found: hub.Snapshot, progress: Progress
 ) -> T:
-    """What is read of a snapshot in the hub's cache; again after a damaged file came anew.
+    """Read a snapshot in the hub's cache; again after a damaged file of it came anew.
 
     Args:
         read: reads it.
         name: the model as the user typed it.
         found: the snapshot.
         progress: told of the work.
+
+    Returns:
+        what ``read`` returns.
 
     Raises:
         InputError: it is as the hub has it, or cannot be fetched.
