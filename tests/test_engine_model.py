@@ -1,6 +1,10 @@
 """Served engines as the encoder: each dialect beside the local model, and each fault named."""
 
 import logging
+import socket
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,7 @@ from embfilter_viz.embeddings.cosines import unit_rows
 from embfilter_viz.engine_model import EngineModel
 from embfilter_viz.errors import Cancelled, InputError
 from embfilter_viz.model import Model
-from embfilter_viz.models.engines.line import API_KEY, Line, Patience
+from embfilter_viz.models.engines.line import API_KEY, LOOK_BYTES, Line, Patience
 from embfilter_viz.models.engines.trial import TEXTS
 from tests.models.engines.stand_in import LocalOnce, StandIn, serving
 from tests.models.hub_stand_in import Repository, hub_stand_in
@@ -62,6 +66,35 @@ def loaded_once(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """No layers on this machine."""
     monkeypatch.setattr(EngineModel, "_local", lambda self: None)
+
+
+def test_an_answer_without_end_is_left_at_what_was_asked_for(tiny: Path) -> None:
+    engine = StandIn(tiny, events=["endless"])
+    with serving(engine) as address:
+        model = engine_of(address, tiny)
+        with pytest.raises(InputError, match=r"the answer is longer than 16 MB, the most that was"):
+            model.encode(["a cat"], "last")
+        assert engine.sent_endlessly < 3 * LOOK_BYTES  # the rest lay in buffers
+
+
+def test_an_answer_that_trickles_ends_with_its_time(tiny: Path) -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+
+        def trickle() -> None:
+            there, _ = server.accept()
+            with there, suppress(OSError):
+                there.recv(1 << 16)
+                there.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                while True:
+                    there.sendall(b" ")
+                    time.sleep(0.1)
+
+        threading.Thread(target=trickle, daemon=True).start()
+        line = Line(f"http://127.0.0.1:{server.getsockname()[1]}", patience=Patience(look=1.0))
+        with pytest.raises(InputError, match="no answer within 1 s"):
+            line.get("/v1/models")
 
 
 DIALECTS = [

@@ -232,6 +232,8 @@ class Line:
                 f"{self.url}{path}: no answer within {seconds:g} s; look after the server, or ask "
                 "for less at once (--engine-requests 1), and run again. What was finished is kept"
             ) from error
+        except InputError:  # ours, though a ValueError too
+            raise
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
             if not self._reached or not isinstance(error, httpx2.TransportError):
                 raise self._unreachable(error) from error

@@ -8,7 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -86,12 +86,14 @@ class StandIn:
     """A key without which it answers nothing."""
     events: list[Any] = field(default_factory=list)
     """What happens to the next embedding requests, in their order: a status, ``(status, seconds)``
-    to wait, ``drop``, ``hang``, ``html``, or None for an answer."""
+    to wait, ``drop``, ``hang``, ``html``, ``endless``, or None for an answer."""
     asked: list[dict[str, Any]] = field(default_factory=list)
     looks: list[str] = field(default_factory=list)
     """Paths that were got."""
     headers: list[dict[str, str]] = field(default_factory=list)
     most_at_once: int = 0
+    sent_endlessly: int = 0
+    """Bytes of answers without an end."""
     slow: float = 0.0
     _at_once: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -213,6 +215,8 @@ def serving(engine: StandIn) -> Iterator[str]:
                     ended.wait(20)
                 elif event == "drop":
                     self.close_connection = True
+                elif event == "endless":
+                    self._endlessly()
                 elif event == "html":
                     self._answer(200, None, b"<html>a page</html>")
                 else:
@@ -221,6 +225,14 @@ def serving(engine: StandIn) -> Iterator[str]:
             finally:
                 with engine._lock:
                     engine._at_once -= 1
+
+        def _endlessly(self) -> None:
+            self.close_connection = True
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError):
+                while not ended.is_set():
+                    engine.sent_endlessly += self.wfile.write(b" " * (1 << 20))
 
         def _answer(
             self, status: int, said: Any, content: bytes | None = None, wait: float | None = None
