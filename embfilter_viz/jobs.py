@@ -29,6 +29,9 @@ KEEP_ENDED = 64
 KEEP_BYTES = 1e9
 """How many bytes their results may hold together, beyond the newest; see ``nbytes``."""
 
+KEEP_UNREAD_BYTES = 64e6
+"""The same for those of jobs that none of the sessions that are left has asked for."""
+
 
 @dataclass(eq=False)
 class Job:
@@ -62,6 +65,8 @@ class Job:
     """What it raised; ``Cancelled`` if its owners stopped it."""
     owners: set[str] = field(default_factory=set)
     """Who waits for it."""
+    readers: set[str] = field(default_factory=set)
+    """Who asked for it and is still here."""
     quitters: set[str] = field(default_factory=set)
     """Who cancelled it for themselves and has not asked for it again."""
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -171,8 +176,12 @@ class Job:
 class Jobs:
     """A few workers for long jobs, as many for quick ones, and the jobs given to them.
 
+    Results are kept for whoever asks again: ``KEEP_ENDED`` of them, in as many bytes as are said
+    here, and those that only sessions asked for which have ended in ``KEEP_UNREAD_BYTES``.
+
     Args:
         workers: of each kind.
+        keep_bytes: that results may hold together, ``KEEP_BYTES`` if not given.
 
     >>> jobs = Jobs(workers=1)
     >>> job = jobs.start("sum", "Adding", lambda progress: 2 + 2, owner="me")
@@ -182,7 +191,8 @@ class Jobs:
     True
     """
 
-    def __init__(self, workers: int = 4) -> None:
+    def __init__(self, workers: int = 4, *, keep_bytes: float | None = None) -> None:
+        self._keep_bytes = keep_bytes
         self._jobs: dict[Hashable, Job] = {}
         self._lock = threading.RLock()
         self._given = threading.Condition(self._lock)
@@ -229,15 +239,21 @@ class Jobs:
                 self._waiting[job] = function
                 self._given.notify_all()
             job.owners.add(owner)
+            job.readers.add(owner)
             job.quitters.discard(owner)
             return job
 
-    def find(self, key: Hashable) -> Job | None:
-        """Return the job of that key, running or ended, if it is still remembered."""
+    def find(self, key: Hashable, reader: str | None = None) -> Job | None:
+        """Return the job of that key, running or ended, if it is still remembered.
+
+        It is kept for ``reader`` until :meth:`gone`.
+        """
         with self._lock:
             job = self._jobs.pop(key, None)
             if job is not None:
                 self._jobs[key] = job  # asked for last, so forgotten last
+                if reader is not None:
+                    job.readers.add(reader)
             return job
 
     def forget(self, key: Hashable) -> None:
@@ -266,15 +282,18 @@ class Jobs:
     def gone(self, owner: str) -> None:
         """Forget an owner whose session ended; the work that they began goes on.
 
-        What was read of their own files is let go, where nobody else asked for it.
+        What was read of their own files is let go, where nobody else asked for it; of the rest that
+        nobody else asked for some is kept for the next one.
         """
         with self._lock:
             for key, job in list(self._jobs.items()):
                 job.quitters.discard(owner)
+                job.readers.discard(owner)
                 if owner in job.owners:
                     job.owners.discard(owner)
                     if job.personal and not (job.running or job.owners):
                         del self._jobs[key]
+            self._forget_old()
 
     def ahead_of(self, job: Job) -> int:
         """Say how many jobs of its kind are at work or are to be taken up before this one."""
@@ -309,6 +328,21 @@ class Jobs:
             for key in [key for key, job in self._jobs.items() if not job.running]:
                 del self._jobs[key]
 
+    def at_work_on(self, part: Hashable) -> bool:
+        """Tell whether a job is at work or waiting whose key has that part."""
+        with self._lock:
+            return any(job.running and _has(key, part) for key, job in self._jobs.items())
+
+    def forget_of(self, part: Hashable) -> None:
+        """Drop the ended jobs whose key has that part, such as a model's identity.
+
+        What they hold may hold more: a text made ready for the lens holds its model.
+        """
+        with self._lock:
+            for key, job in list(self._jobs.items()):
+                if not job.running and _has(key, part):
+                    del self._jobs[key]
+
     def _leave(self, job: Job, owner: str) -> None:
         job.owners.discard(owner)
         if job.running and not job.owners:
@@ -338,15 +372,30 @@ class Jobs:
             job._run(function)
             with self._lock:
                 self._at_work.remove(job)
+                if not job.readers:
+                    self._forget_old()  # those who asked for it have left meanwhile
             del job, function, waiting  # an idle worker holds on to no result
 
     def _forget_old(self) -> None:
+        most = KEEP_BYTES if self._keep_bytes is None else self._keep_bytes
         ended = [key for key, job in self._jobs.items() if not job.running]
-        spare, held = len(ended) - KEEP_ENDED, 0.0
+        spare, held, unread = len(ended) - KEEP_ENDED, 0.0, 0.0
         for number, key in reversed(list(enumerate(ended))):
-            held += _size(self._jobs[key])
-            if number < spare or (held > KEEP_BYTES and number < len(ended) - 1):
+            job = self._jobs[key]
+            held += _size(job)
+            unread += 0 if job.readers else _size(job)
+            newest = number == len(ended) - 1
+            if (
+                number < spare
+                or (held > most and not newest)
+                or (unread > KEEP_UNREAD_BYTES and not job.readers)
+            ):
                 del self._jobs[key]
+
+
+def _has(key: Hashable, part: Hashable) -> bool:
+    """Tell whether a key is that, or has it in it."""
+    return key == part or (isinstance(key, tuple) and any(_has(one, part) for one in key))
 
 
 def _size(job: Job) -> float:

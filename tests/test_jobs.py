@@ -468,6 +468,61 @@ def test_large_results_are_forgotten_sooner_those_asked_for_longest_ago_first(
     assert jobs.find("new") is None
 
 
+def test_results_that_only_readers_asked_for_who_left_are_kept_in_less_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("embfilter_viz.jobs.KEEP_UNREAD_BYTES", 1500)
+    jobs = Jobs(1)
+    for key in ("first", "theirs", "second", "third"):
+        jobs.start(key, "Large", lambda progress: np.zeros(1000, np.uint8), owner="me").wait(SOON)
+    assert jobs.find("theirs", "another") is not None
+    jobs.gone("me")
+    assert [key for key in ("first", "second", "third") if jobs.find(key)] == ["third"]
+    assert jobs.find("theirs") is not None
+    jobs.gone("another")
+    assert jobs.find("theirs") is not None  # asked for last
+    assert jobs.find("third") is None
+
+
+def test_a_result_that_nobody_waited_for_is_not_kept_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("embfilter_viz.jobs.KEEP_UNREAD_BYTES", 1500)
+    jobs, begun, go = Jobs(1), threading.Event(), threading.Event()
+
+    def work(progress: Progress) -> np.ndarray:
+        begun.set()
+        go.wait(SOON)
+        return np.zeros(2000, np.uint8)
+
+    job = jobs.start("work", "Large", work, owner="me")
+    assert begun.wait(SOON)
+    jobs.gone("me")
+    go.set()
+    assert job.wait(SOON).size == 2000
+    jobs.start("next", "Small", lambda progress: 0).wait(SOON)  # by the same worker
+    assert jobs.find("work") is None
+
+
+def test_ended_jobs_of_a_model_are_forgotten_with_it() -> None:
+    work, jobs = Steps(1), Jobs(2)
+    for key in (
+        ("lens", "one", "text"),
+        ("comparison", ("one", "raw"), ("two", "raw")),
+        ("b", "two"),
+    ):
+        jobs.start(key, "Quick", lambda progress: 0).wait(SOON)
+    started(jobs, work, key=("embed", "one"))
+    assert jobs.at_work_on("one")
+    assert not jobs.at_work_on("two")
+    jobs.forget_of("one")
+    assert jobs.find(("lens", "one", "text")) is None
+    assert jobs.find(("comparison", ("one", "raw"), ("two", "raw"))) is None
+    assert jobs.find(("b", "two")) is not None
+    assert jobs.find(("embed", "one")) is not None  # it is at work
+    work.step()
+
+
 def test_owners_who_come_and_go_at_once_never_lose_a_wanted_job() -> None:
     """Whoever holds a job that is not stopping when they join gets its result."""
     jobs = Jobs(2)

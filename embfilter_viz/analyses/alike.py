@@ -168,6 +168,11 @@ class AlikeTexts:
         self._raw = model.unembedding.logits(embeddings)
         self._random: dict[tuple[int, int], RandomAlike] = {}
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes held, the turned head aside."""
+        return self._raw.nbytes + self._lens.nbytes
+
     def report(self, window: Window, *, top: int = 10, random: RandomAlike | None = None) -> Alike:
         """Return what the two decode to under ``window``, beside ``random`` where that is known.
 

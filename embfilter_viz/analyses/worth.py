@@ -193,6 +193,11 @@ class PairTexts:
         self._last: Worth | None = None
 
     @property
+    def nbytes(self) -> int:
+        """Bytes held, the embeddings included."""
+        return self._embeddings.nbytes + self.rows.nbytes + self._random.nbytes
+
+    @property
     def said(self) -> str:
         """Say how many pairs of what, in words."""
         return pairs_of(self.task.n_units, self.task.source)

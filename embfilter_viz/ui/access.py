@@ -79,6 +79,8 @@ class Access:
     """Long jobs of one visitor, at work or waiting."""
     long_jobs: int = 16
     """Long jobs of all visitors."""
+    bytes_of_results: int = 256_000_000
+    """Bytes that the results of ended jobs may hold together, for all visitors."""
     memory_kept_free: int = 400_000_000
     """Bytes below which nothing new is begun."""
 

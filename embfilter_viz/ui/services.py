@@ -18,7 +18,12 @@ from embfilter_viz.models.sources.known import known_models
 from embfilter_viz.system.memory import give_back, in_words, memory_free
 from embfilter_viz.ui.access import access
 from embfilter_viz.ui.markdown import escaped
-from embfilter_viz.ui.streamlit_internals import session_id
+from embfilter_viz.ui.streamlit_internals import (
+    SESSIONS_KEPT_FOR,
+    is_served,
+    let_go_of_left_sessions,
+    session_id,
+)
 from embfilter_viz.wording import counted
 
 __all__ = [
@@ -48,38 +53,92 @@ STOPPED_FOR_YOU = (
 AT_THE_END = 3.0
 """Seconds that work has to stop in when the server ends; it hears that within one layer."""
 
+MODEL_AT_REST = 600.0
+"""Seconds for which nobody has asked for a model, after which it is let go, unless it was the last
+that anybody asked for."""
+
+AFTER_LEAVING = (10.0, SESSIONS_KEPT_FOR + 5.0)
+"""Seconds after a visitor has left at which memory is given back: soon, and once its tab cannot
+come back."""
+
+ON_ITS_THREAD = 1.0
+"""Seconds in which the server's own thread has dropped the sessions that it was asked to drop."""
+
 QUICK = 0.3
 """Seconds to wait for a job before a progress bar is worth showing."""
 
 
 class _Shelf:
-    """The models opened last; room is made before the next one is opened, not after."""
+    """The models opened last; room is made before the next one is opened, not after.
+
+    One that goes takes along the results of its jobs, which would hold it. The model asked for last
+    stays for the next visitor; another one goes when its readers have left, or after a while.
+    """
 
     def __init__(self) -> None:
         self._models: OrderedDict[Hashable, Model] = OrderedDict()
+        self._asked: dict[Hashable, float] = {}
+        self._readers: dict[Hashable, set[str]] = {}
         self._lock = threading.Lock()
 
-    def get(self, name: Hashable) -> Model | None:
+    def get(self, name: Hashable, reader: str = "") -> Model | None:
         with self._lock:
             if name in self._models:
                 self._models.move_to_end(name)
-            return self._models.get(name)
+                self._asked[name] = time.monotonic()
+                self._readers[name].add(reader)
+            found = self._models.get(name)
+        self._let_go(lambda one: time.monotonic() - self._asked[one] > MODEL_AT_REST)
+        return found
 
     def make_room(self, kept: int = MODELS_KEPT - 1) -> None:
         """Let go of the models that were asked for longest ago, all but ``kept``."""
+        gone = []
         with self._lock:
             while len(self._models) > kept:
-                self._models.popitem(last=False)
+                gone.append(self._pop(next(iter(self._models))))
+        self._forget(gone)
 
     def put(self, name: Hashable, model: Model) -> None:
         with self._lock:
             self._models[name] = model
+            self._asked[name], self._readers[name] = time.monotonic(), set()
+
+    def gone(self, reader: str) -> None:
+        """Forget a reader whose session ended."""
+        with self._lock:
+            for readers in self._readers.values():
+                readers.discard(reader)
+
+    def let_go_of_unread(self) -> None:
+        """Let go of models that nobody who is left has asked for, but for the last."""
+        self._let_go(lambda one: not self._readers[one])
+
+    def _let_go(self, which: Callable[[Hashable], bool]) -> None:
+        with self._lock:
+            names = [name for name in list(self._models)[:-1] if which(name)]
+            gone = [self._pop(n) for n in names if not jobs().at_work_on(self._models[n].identity)]
+        self._forget(gone)
+
+    def _pop(self, name: Hashable) -> Model:
+        self._asked.pop(name)
+        self._readers.pop(name)
+        return self._models.pop(name)
+
+    def _forget(self, gone: list[Model]) -> None:
+        identities = [model.identity for model in gone]
+        gone.clear()
+        for identity in identities:
+            jobs().forget_of(identity)
+        if identities:
+            give_back()
 
 
 @st.cache_resource(show_spinner=False)
 def jobs() -> Jobs:
     """The workers every session shares; they stop when the server ends."""
-    made = Jobs()
+    rules = access()
+    made = Jobs(keep_bytes=rules.bytes_of_results if rules.public else None)
     atexit.register(made.stop, AT_THE_END)
     return made
 
@@ -89,7 +148,56 @@ def _shelf() -> _Shelf:
     return _Shelf()
 
 
-@st.cache_resource(scope="session", show_spinner=False, on_release=lambda owner: jobs().gone(owner))
+class _Tidying:
+    """Clocks that tidy up after visitors have left, however many: once soon, and once for good."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ahead: set[float] = set()
+        self._again: set[float] = set()
+
+    def begin(self) -> None:
+        """Have it done so many seconds from now as ``AFTER_LEAVING`` says, or a little later."""
+        for seconds in AFTER_LEAVING:
+            with self._lock:
+                # A clock that runs already would ring too soon for who leaves now.
+                known = self._again if seconds in self._ahead else self._ahead
+                known.add(seconds)
+            if known is self._ahead:
+                self._wind_up(seconds)
+
+    def _wind_up(self, seconds: float) -> None:
+        clock = threading.Timer(seconds, self._tidy, (seconds,))
+        clock.name, clock.daemon = "embfilter-tidy", True
+        clock.start()
+
+    def _tidy(self, seconds: float) -> None:
+        with self._lock:
+            again = seconds in self._again
+            self._again.discard(seconds)
+            if not again:
+                self._ahead.remove(seconds)
+        if again:
+            self._wind_up(seconds)
+        let_go_of_left_sessions()
+        _shelf().let_go_of_unread()
+        time.sleep(ON_ITS_THREAD)
+        give_back()
+
+
+@st.cache_resource(show_spinner=False)
+def _tidying() -> _Tidying:
+    return _Tidying()
+
+
+def _gone(owner: str) -> None:
+    jobs().gone(owner)
+    _shelf().gone(owner)
+    if is_served():
+        _tidying().begin()
+
+
+@st.cache_resource(scope="session", show_spinner=False, on_release=_gone)
 def _session() -> str:
     """This session's name; when it ends, nobody waits for it, and its work goes on."""
     return session_id()
@@ -115,7 +223,7 @@ def warm_up() -> None:
 
 def opened(name: str) -> Model | None:
     """The model of that name, to run as this session chose, if it is open already."""
-    return _shelf().get(_place(name))
+    return _shelf().get(_place(name), session_id())
 
 
 def model_of(name: str) -> Model | None:
@@ -128,7 +236,7 @@ def model_of(name: str) -> Model | None:
     if known is not None:
         return known
 
-    def work(progress: Callable[..., None]) -> Model:
+    def work(progress: Callable[..., None]) -> bool:
         _shelf().make_room()
         model = open_model(
             name, head_from=head_from or None, progress=progress, device=device, dtype=dtype
@@ -136,12 +244,13 @@ def model_of(name: str) -> Model | None:
         model.spectrum_of_head(progress=progress)
         _ = model.vocabulary  # every page names tokens
         _shelf().put(place, model)
-        return model
+        return True  # not the model: the shelf alone holds it, and may let go of it
 
-    model = outcome(("open", *place), f"Opening {name}", work, quick=True)
-    if model is not None:
-        jobs().forget(("open", *place))  # the shelf holds it now, and may let go of it
-    return model
+    # Again where the shelf has let go of it since the job ended, of which no page took note.
+    while known is None and outcome(("open", *place), f"Opening {name}", work, quick=True):
+        known = opened(name)
+        jobs().forget(("open", *place))
+    return known
 
 
 def models_offered() -> list[str]:
@@ -222,7 +331,7 @@ def outcome(
         if before is not None and before != key:
             jobs().leave(me, before)
         st.session_state[f"_slot_{slot}"] = key
-    job = jobs().find(key)
+    job = jobs().find(key, me)
     quit_it = job is not None and me in job.quitters
     # What another reader stopped, or has stopped being made, was not stopped for this one.
     nothing = job is None or job.stopping or job.cancelled

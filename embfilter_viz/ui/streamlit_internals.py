@@ -15,15 +15,19 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 from streamlit import net_util
+from streamlit.runtime import Runtime
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 __all__ = [
     "HIDDEN_SETTINGS",
     "KNOWN",
+    "SESSIONS_KEPT_FOR",
     "app_folder",
     "ask_nobody_for_our_address",
     "came_by_history",
+    "is_served",
+    "let_go_of_left_sessions",
     "offer_no_agent_skills",
     "page_id",
     "query_of_history",
@@ -96,6 +100,29 @@ def query_of_history() -> dict[str, str]:
     """
     context = get_script_run_ctx()
     return dict(parse_qsl(context.query_string)) if context and came_by_history() else {}
+
+
+SESSIONS_KEPT_FOR = 120.0
+"""Seconds that Streamlit keeps a session for a tab whose connection was lost."""
+
+
+def let_go_of_left_sessions() -> None:
+    """Have the server drop sessions that it keeps for longer than it means to.
+
+    It drops those whose time has run out only when one more session is lost: the last ones to
+    leave stay, with all that they hold, until somebody else has come and left.
+    """
+    if not is_served():
+        return
+    runtime = Runtime.instance()
+    kept = runtime._session_mgr._session_storage._cache  # type: ignore[attr-defined]
+    # On the server's own thread, like all that touches its sessions.
+    runtime._get_async_objs().eventloop.call_soon_threadsafe(kept.expire)
+
+
+def is_served() -> bool:
+    """Tell whether a server is at work, and not the stand-in for one that ``AppTest`` has."""
+    return Runtime.exists() and hasattr(Runtime.instance(), "_session_mgr")
 
 
 def serve_pages_by_the_router_alone() -> None:

@@ -238,3 +238,11 @@ def test_three_models_are_more_than_are_kept_and_all_still_work(tiny: Path, tmp_
         explorer.change("text", "the dog")
     assert [explorer.strip["d"] for explorer in readers] == [32, 48, 64]
     assert all(explorer.errors == [] for explorer in readers)
+
+
+def test_what_opened_a_model_does_not_hold_it(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "QUICK", 0.0)  # a bar is shown first, as for a large model
+    explorer = Explorer("compare", model=str(own))
+    assert explorer.strip["d"] == 40
+    held = [job.result for job in services.jobs()._jobs.values() if job.key[0] == "open"]
+    assert not any(isinstance(result, Model) for result in held)

@@ -4,7 +4,9 @@ import asyncio
 import importlib
 import inspect
 import tomllib
+import weakref
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,15 +14,18 @@ import streamlit
 from packaging.requirements import Requirement
 from streamlit import config, net_util
 from streamlit.proto.BackMsg_pb2 import BackendOperationRequest
-from streamlit.runtime import backend_operation_handler
+from streamlit.runtime import Runtime, backend_operation_handler
+from streamlit.runtime.memory_session_storage import MemorySessionStorage
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
+from streamlit.runtime.session_manager import SessionInfo
+from streamlit.runtime.websocket_session_manager import WebsocketSessionManager
 from streamlit.testing.v1 import AppTest
 from streamlit.web import cli, skills
 from streamlit.web.server import server_util
 
 from embfilter_viz.ui import streamlit_internals
-from embfilter_viz.ui.streamlit_internals import HIDDEN_SETTINGS, KNOWN
+from embfilter_viz.ui.streamlit_internals import HIDDEN_SETTINGS, KNOWN, SESSIONS_KEPT_FOR
 
 ROOT = Path(__file__).parents[2]
 RELEASE = streamlit.__version__
@@ -32,6 +37,8 @@ PARTS = [
     (ScriptRunContext, "is_history_navigation", "came_by_history"),
     (ScriptRunContext, "query_string", "query_of_history"),
     (PagesManager, "uses_pages_directory", "serve_pages_by_the_router_alone"),
+    (Runtime, "_get_async_objs", "let_go_of_left_sessions"),
+    (Runtime, "exists", "is_served"),
     (net_util, "get_external_ip", "ask_nobody_for_our_address"),
     (skills, "agent_harness_present", "offer_no_agent_skills"),
     (cli, "main", "run"),
@@ -155,3 +162,36 @@ def test_nothing_is_offered_or_written_for_coding_agents(
         importlib.reload(skills)
     assert "not available" in answer.error_msg
     assert list(app.iterdir()) == []
+
+
+class _Session:
+    """A session, as far as its storage looks at it."""
+
+    id = "left"
+
+
+def test_the_last_sessions_to_leave_are_let_go_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = MemorySessionStorage(ttl_seconds=0)
+    sessions = WebsocketSessionManager(storage, None, None, None)  # type: ignore[arg-type]
+    session = _Session()
+    storage.save(SessionInfo(client=None, session=session, script_run_count=1))  # type: ignore[arg-type]
+    left = weakref.ref(session)
+    del session
+    assert left() is not None  # kept, although its time has run out
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        runtime = SimpleNamespace(
+            _session_mgr=sessions, _get_async_objs=lambda: SimpleNamespace(eventloop=loop)
+        )
+        monkeypatch.setattr(Runtime, "exists", lambda: True)
+        monkeypatch.setattr(Runtime, "instance", lambda: runtime)
+        await asyncio.to_thread(streamlit_internals.let_go_of_left_sessions)
+        await asyncio.sleep(0)
+
+    asyncio.run(run())
+    assert left() is None
+
+
+def test_a_session_is_kept_for_as_long_as_we_say() -> None:
+    assert MemorySessionStorage()._cache.ttl == SESSIONS_KEPT_FOR
