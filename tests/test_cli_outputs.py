@@ -20,6 +20,7 @@ from embfilter_viz.analyses import replicate as replicate_analysis
 from embfilter_viz.cli import commands, main
 from embfilter_viz.errors import InputError
 from embfilter_viz.export import lesson_sheet, session
+from embfilter_viz.system import outputs
 from embfilter_viz.system.outputs import checked_output, written_folder, written_output
 from tests.models.tiny_checkpoints import D_MODEL, one_thread
 
@@ -273,6 +274,29 @@ def test_empty_files_are_filled_and_protected_ones_are_kept(tmp_path: Path) -> N
     kept.chmod(0o444)
     with pytest.raises(InputError, match="--force"), written_output(kept):
         pytest.fail("the block must not run")
+
+
+def test_a_file_is_ours_whenever_its_writer_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the new one is moved into its place, or right after it."""
+    out, note = tmp_path / "out", outputs._remember
+
+    def killed(path: Path, part: Path) -> None:
+        note(path, part)
+        raise KeyboardInterrupt
+
+    for content in (b"first", b"second"):
+        with written_output(out) as file:
+            file.write(content)
+    monkeypatch.setattr(outputs, "_remember", killed)
+    with pytest.raises(KeyboardInterrupt), written_output(out) as file:
+        file.write(b"third")
+    assert checked_output(out) == out
+    assert out.read_bytes() == b"second"
+    out.write_bytes(b"mine")
+    with pytest.raises(InputError, match="not as embfilter-viz wrote it"):
+        checked_output(out)
 
 
 def test_what_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -58,6 +57,7 @@ def placed(output: str, ending: str, *, force: bool) -> Iterator[Path]:
     Raises:
         InputError: it may not be written there.
     """
+    from embfilter_viz.system.files import temporary_folder
     from embfilter_viz.system.outputs import checked_output
 
     if output != STANDARD_OUTPUT:
@@ -66,8 +66,8 @@ def placed(output: str, ending: str, *, force: bool) -> Iterator[Path]:
         return
     if ending not in {".html", ".json", ".csv"} and sys.stdout.isatty():
         raise InputError("-o -: a terminal cannot show this; pipe it on, or name a file")
-    with tempfile.TemporaryDirectory(prefix="embfilter-viz-") as folder:
-        path = Path(folder, f"output{ending}")
+    with temporary_folder() as folder:
+        path = folder / f"output{ending}"
         yield path
         sys.stdout.flush()
         with path.open("rb") as file:

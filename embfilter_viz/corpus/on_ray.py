@@ -8,9 +8,7 @@ waits for a processor that the workers hold, and the order in which they finish 
 import logging
 import os
 import re
-import shutil
 import socket
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -25,6 +23,7 @@ from embfilter_viz.corpus.parts import Part
 from embfilter_viz.corpus.plan import Plan, Shard
 from embfilter_viz.errors import InputError
 from embfilter_viz.model import Model
+from embfilter_viz.system.files import temporary_folder
 from embfilter_viz.system.progress import Progress, silent, with_heartbeat
 
 __all__ = ["embed_on_ray"]
@@ -170,39 +169,38 @@ def _cluster(workers: int, address: str | None) -> Iterator[None]:
     if address is not None:
         _check_answers(address)
     others = set(psutil.Process().children(recursive=True))
-    folder = tempfile.mkdtemp(prefix="embfilter-viz-")
-    of_ours: dict[str, Any] = {
-        "include_dashboard": False,
-        "object_store_memory": _STORE_BYTES,
-        "_node_ip_address": "127.0.0.1",
-        "_temp_dir": folder,
-    }
-    try:
+    with temporary_folder("ray") as folder:
+        of_ours: dict[str, Any] = {
+            "include_dashboard": False,
+            "object_store_memory": _STORE_BYTES,
+            "_node_ip_address": "127.0.0.1",
+            "_temp_dir": str(folder),
+        }
         try:
-            with _hushed():
-                ray.init(
-                    address=address or "local",
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                    **({} if address else of_ours),
-                )
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise InputError(
-                f"--ray {address or 'here'}: Ray does not start: {said}; {_WAY_OUT}"
-            ) from error
-        settings = ray.data.DataContext.get_current()
-        settings.enable_progress_bars = False
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
-        yield
-    finally:
-        ours = set(psutil.Process().children(recursive=True)) - others
-        ray.shutdown()
-        _, left = psutil.wait_procs(ours, timeout=_SECONDS_TO_END)
-        for process in left:
-            with suppress(psutil.Error):
-                process.kill()
-        shutil.rmtree(folder, ignore_errors=True)
+            try:
+                with _hushed():
+                    ray.init(
+                        address=address or "local",
+                        log_to_driver=False,
+                        logging_level=logging.ERROR,
+                        **({} if address else of_ours),
+                    )
+            except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+                said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                raise InputError(
+                    f"--ray {address or 'here'}: Ray does not start: {said}; {_WAY_OUT}"
+                ) from error
+            settings = ray.data.DataContext.get_current()
+            settings.enable_progress_bars = False
+            logging.getLogger("ray.data").setLevel(logging.ERROR)
+            yield
+        finally:
+            ours = set(psutil.Process().children(recursive=True)) - others
+            ray.shutdown()
+            _, left = psutil.wait_procs(ours, timeout=_SECONDS_TO_END)
+            for process in left:
+                with suppress(psutil.Error):
+                    process.kill()
 
 
 def _check_answers(address: str) -> None:

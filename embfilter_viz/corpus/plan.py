@@ -14,7 +14,7 @@ from embfilter_viz.errors import InputError
 from embfilter_viz.export.provenance import projection, provenance
 from embfilter_viz.model import Model
 from embfilter_viz.spectral.windows import Window
-from embfilter_viz.system.files import part_of
+from embfilter_viz.system.files import unfinished
 from embfilter_viz.system.paths import is_writable
 from embfilter_viz.system.progress import Progress, silent
 from embfilter_viz.vectors.arrow import NOTE, lists_of
@@ -171,12 +171,9 @@ def _put(table: "pa.Table", place: Path) -> None:
 
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        part = part_of(place)
-        try:
+        with unfinished(place) as part:
             pq.write_table(table, part)
             part.replace(place)
-        finally:
-            part.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(
             f"{place}: cannot be written ({error.strerror or error}); choose another folder"

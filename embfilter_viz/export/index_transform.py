@@ -1,7 +1,6 @@
 """The filter in front of a FAISS index: it takes raw embeddings and stores filtered ones."""
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from embfilter_viz.export.provenance import Check, Provenance, check_of, markdow
 from embfilter_viz.export.refinement import Refinement, map_of
 from embfilter_viz.model import Model
 from embfilter_viz.spectral.windows import Window
+from embfilter_viz.system.files import temporary_folder
 from embfilter_viz.system.outputs import beside, checked_output, written_output
 
 __all__ = ["faiss_bytes", "faiss_transform", "save_faiss"]
@@ -51,8 +51,8 @@ def faiss_bytes(model: Model, what: Window | Refinement) -> tuple[bytes, Check]:
     faiss = _faiss()
     map = map_of(model, what)
     offset = None if isinstance(what, Window) else map.offset
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.fspath(Path(folder, "window.vt"))
+    with temporary_folder() as folder:
+        path = os.fspath(folder / "window.vt")
         faiss.write_VectorTransform(faiss_transform(map.matrix, offset), path)
         E = np.random.default_rng(0).standard_normal((_CHECKED, model.d_model), dtype=np.float32)
         theirs = faiss.read_VectorTransform(path).apply(E)

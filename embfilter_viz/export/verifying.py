@@ -6,12 +6,9 @@ its vectors is what it does.
 """
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +18,7 @@ from embfilter_viz.model import Model, open_model
 from embfilter_viz.models.encoding.prompts import PUBLISHED
 from embfilter_viz.models.families import text_config
 from embfilter_viz.spectral.affine import AffineMap
+from embfilter_viz.system.files import temporary_folder
 from embfilter_viz.system.progress import Progress, silent
 from embfilter_viz.wording import counted
 
@@ -292,20 +290,21 @@ class _OtherPositions:
 
     def __enter__(self) -> tuple[Model, str]:
         outline = self.model.encoder.outline
-        self.folder = Path(tempfile.mkdtemp(prefix="embfilter-viz-"))
+        self._room = temporary_folder()
+        folder = self._room.__enter__()
         for file in {*outline.folder.iterdir(), *(entry.file for entry in outline.tables)}:
             if file.is_file() and file.name != "config.json":
-                (self.folder / file.name).symlink_to(file.resolve())
+                (folder / file.name).symlink_to(file.resolve())
         changed = _with_base(outline.config, _BASE)
-        (self.folder / "config.json").write_text(json.dumps(changed), encoding="utf-8")
-        opened = open_model(str(self.folder), device=self.model.device, dtype="float32")
+        (folder / "config.json").write_text(json.dumps(changed), encoding="utf-8")
+        opened = open_model(str(folder), device=self.model.device, dtype="float32")
         return opened, (
             f"positions are scaled otherwise: with the base {_BASE:,.0f} of RoPE, and not "
             f"{self.base:,.0f} (rope_theta in config.json)"
         )
 
-    def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def __exit__(self, *raised: Any) -> None:
+        self._room.__exit__(*raised)
 
 
 def _readers(model: Model) -> Iterator[Any]:

@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 import os
-import secrets
 import zlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ import numpy as np
 
 from embfilter_viz.store.folder import Folder, Key, identity_of
 from embfilter_viz.store.rows import RowStore, TextStore
+from embfilter_viz.system.files import unfinished
 from embfilter_viz.system.progress import Progress, silent
 
 __all__ = ["Store", "array_digest"]
@@ -116,16 +116,13 @@ class Store(Folder):
             self.warn(OSError(f"one result is larger than the limit of {self.limit_bytes:.3g} B"))
             return
         metadata = {"identity": identity, "checksum": _checksum(identity, arrays)}
-        part = path.with_name(f".{path.stem}.{os.getpid()}.{secrets.token_hex(4)}.part")
         try:
-            save_file(arrays, part, metadata=metadata)
-            part.replace(path)
+            with unfinished(path) as part:
+                save_file(arrays, part, metadata=metadata)
+                part.replace(path)
             self.evict(keep=path)
         except (OSError, SafetensorError) as error:
             self.warn(error)
-        finally:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
 
 
 def _frozen(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

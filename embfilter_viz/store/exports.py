@@ -1,16 +1,15 @@
 """The folders and zips that pages write for their readers: bounded, the oldest go first."""
 
-import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
+
+from embfilter_viz.system.files import clear_left
 
 __all__ = ["MOST_BYTES", "keep_within"]
 
 MOST_BYTES = 4_000_000_000
 """What all of them may take together; the newest one is kept whatever its size."""
-
-_PART = re.compile(r"\..+\.(\d+)-[0-9a-f]+\.part")
 
 
 def keep_within(folder: Path, *, keep: str, most: int = MOST_BYTES) -> None:
@@ -32,13 +31,11 @@ def keep_within(folder: Path, *, keep: str, most: int = MOST_BYTES) -> None:
     """
     if not folder.is_dir():
         return
+    clear_left(folder)
     entries = []
     for path in folder.iterdir():
         with suppress(OSError):  # another process may be doing the same
-            if _left_behind(path):
-                _remove(path)
-            else:
-                entries.append((path.stat().st_mtime, path, _size(path)))
+            entries.append((path.stat().st_mtime, path, _size(path)))
     taken = sum(size for *_, size in entries)
     for _, path, size in sorted(entries):
         if taken <= most:
@@ -46,14 +43,6 @@ def keep_within(folder: Path, *, keep: str, most: int = MOST_BYTES) -> None:
         if not path.name.startswith((keep, ".")):
             _remove(path)
             taken -= size
-
-
-def _left_behind(path: Path) -> bool:
-    """Tell whether it is the unfinished export of a process that has ended."""
-    import psutil
-
-    part = _PART.fullmatch(path.name)
-    return part is not None and not psutil.pid_exists(int(part[1]))
 
 
 def _size(path: Path) -> int:

@@ -6,7 +6,6 @@ import logging
 import os
 import re
 import shutil
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,7 +27,6 @@ Key = Mapping[str, object]
 _FORMAT = 1
 # Half a second: a waiting user can cancel well within the two seconds promised.
 _WAIT_SECONDS = 0.5
-_STALE_PART_SECONDS = 3600.0
 
 
 def key_digest(kind: str, key: Key) -> str:
@@ -77,7 +75,7 @@ class Folder:
         if folder is None:
             try:
                 self.folder = cache_folder() / "results"
-            except (OSError, InputError) as error:
+            except InputError as error:
                 self.warn(error)
 
     def size(self) -> int:
@@ -151,13 +149,7 @@ class Folder:
         entries: dict[Path, list[tuple[Path, os.stat_result]]] = {}
         total = 0
         for path, status in self._files():
-            if path.suffix == ".part":
-                # Left by a process that was killed while it wrote.
-                if time.time() - status.st_mtime > _STALE_PART_SECONDS:
-                    with suppress(OSError):
-                        path.unlink()
-                continue
-            if path.suffix == ".lock":
+            if path.suffix in {".part", ".lock"}:  # at work, or empty
                 continue
             # A database and its -wal and -shm are one entry.
             name = path.with_name(re.sub(r"-(wal|shm)$", "", path.name))

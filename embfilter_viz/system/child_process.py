@@ -28,8 +28,14 @@ _HEARTBEAT = 0.2
 """Seconds between two calls of ``progress``, so also how soon a cancel is noticed."""
 
 
-class StoppedBySystem(Exception):  # noqa: N818 - the system's doing, not an error of the child
+class StoppedBySystem(InputError):  # noqa: N818 - the system's doing, not an error of the child
     """The child process was killed from outside, most likely for want of memory."""
+
+    def __init__(self, at_work: str, signal: int) -> None:
+        super().__init__(
+            f"{at_work}: the system stopped the process that does this (signal {signal}), most "
+            f"likely for want of memory; close other programs and try again"
+        )
 
 
 def run_in_child(
@@ -58,7 +64,7 @@ def run_in_child(
 
     Raises:
         InputError: raised by the function, with its own line.
-        StoppedBySystem: the child was killed by a signal.
+        StoppedBySystem: the child was killed by a signal; one line for a reader as well.
         RuntimeError: the function failed in any other way; the message ends with its traceback.
 
     >>> run_in_child(os.path.basename, {"p": "a/b"}, progress=None)
@@ -98,7 +104,7 @@ def run_in_child(
         if "result" in answer:
             return answer["result"]
         if child.returncode < 0:
-            raise StoppedBySystem(f"{name} was stopped by signal {-child.returncode}")
+            raise StoppedBySystem(started, -child.returncode)
         log.seek(0)
         told = log.read().decode(errors="replace")[-4000:]
         raise RuntimeError(f"{name} failed with exit code {child.returncode}:\n{told}")

@@ -1,64 +1,99 @@
-"""Files written whole or not at all."""
+"""Files and folders that appear whole or not at all, and leave nothing behind.
+
+What is unfinished lies in a folder of its own beside its place, and goes with that folder, whatever
+a library has put beside it. The folder is locked for as long as it is in use, and the system lets
+go of a lock when the process ends, however it ends. So the next start knows what was left behind,
+also in a container, where each process has the number that the one before it had.
+"""
 
 import atexit
-import glob
 import hashlib
 import os
 import re
 import secrets
 import shutil
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["part_of", "write_atomically"]
+__all__ = [
+    "clear_left",
+    "kept_aside",
+    "temporary_folder",
+    "temporary_folder_of_process",
+    "unfinished",
+    "write_atomically",
+]
 
 _LONGEST_NAME = 200
 """Bytes of a name beside which there is room for more."""
+_ROOM = re.compile(r"\..+\.(?P<process>\d+)\.[0-9a-f]{8}\.part", re.DOTALL)
+"""Names of our folders of unfinished work."""
+_EARLIER = re.compile(r"\..+\.(?P<process>\d+)[-.][0-9a-f]+\.part", re.DOTALL)
+"""Names that earlier releases gave to what was unfinished: nothing is locked there."""
+_OLD = "old"
+"""Of a room: holds what is being replaced, until what replaces it is in its place."""
 
 
-def part_of(path: Path) -> Path:
-    """A new place beside ``path`` to make it in, until all of it is there.
+@contextmanager
+def unfinished(path: Path) -> Iterator[Path]:
+    """A place of the same name as ``path`` to make it in, until all of it is there.
 
-    What processes that have ended left in their own places is removed: a process that is killed
-    cannot tidy up.
+    Move it to ``path`` when it is whole. What is left in the folder around it goes when the block
+    ends, or at the next start where the process was killed.
 
-    >>> import tempfile
+    Raises:
+        OSError: nothing can be written there.
+
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     left = Path(folder, ".x.999999999-0.part")
-    ...     left.touch()
-    ...     part_of(Path(folder, "x")).match(f".x.{os.getpid()}-*.part"), left.exists()
-    (True, False)
+    ...     with unfinished(Path(folder, "x")) as place:
+    ...         _ = place.write_text("all of it")
+    ...         _ = place.replace(Path(folder, "x"))
+    ...     [path.name for path in Path(folder).iterdir()]
+    ['x']
     """
-    import psutil
-
-    name = path.name
-    if len(os.fsencode(name)) > _LONGEST_NAME:  # file systems take 255 bytes
-        name = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
-    for left in path.parent.glob(f".{glob.escape(name)}.*.part"):
-        number = re.split(r"[-.]", left.name.removeprefix(f".{name}."), maxsplit=1)[0]
-        if number.isdecimal() and not psutil.pid_exists(int(number)):
-            _remove(left)
-    part = path.with_name(f".{name}.{os.getpid()}-{secrets.token_hex(3)}.part")
-    _unfinished.add((os.getpid(), part))
-    return part
+    clear_left(path.parent)
+    room = _Room(path.parent, path.name)
+    try:
+        yield room.folder / path.name
+    finally:
+        room.close()
 
 
-_unfinished: set[tuple[int, Path]] = set()
-"""Places given out, with the process they were given to; most of them are gone by now."""
+@contextmanager
+def temporary_folder(name: str = "embfilter-viz") -> Iterator[Path]:
+    """A folder below the system's temporary one for the time of the block.
+
+    Args:
+        name: a part of its name; a short one leaves room for the sockets of others.
+
+    >>> with temporary_folder() as folder:
+    ...     folder.is_dir()
+    True
+    """
+    clear_left(Path(tempfile.gettempdir()))
+    room = _Room(Path(tempfile.gettempdir()), name)
+    try:
+        yield room.folder
+    finally:
+        room.close()
 
 
-@atexit.register
-def _tidy_up() -> None:
-    """Remove what threads have not finished when the process ends; nobody waits for them."""
-    for process, part in _unfinished:
-        if process == os.getpid():
-            _remove(part)
+def temporary_folder_of_process() -> Path:
+    """The same, for as long as this process lives."""
+    clear_left(Path(tempfile.gettempdir()))
+    return _Room(Path(tempfile.gettempdir()), "embfilter-viz").folder
 
 
-def _remove(path: Path) -> None:
-    with suppress(OSError):  # it is gone already, or another process is doing the same
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+def kept_aside(place: Path, target: Path) -> Path:
+    """Where ``target`` stands aside until ``place``, as :func:`unfinished` gave it, is there.
+
+    Where the process ends before that, ``target`` is put back.
+    """
+    aside = place.parent / _OLD
+    aside.mkdir()
+    return aside / target.name
 
 
 def write_atomically(path: Path, content: str) -> None:
@@ -70,11 +105,125 @@ def write_atomically(path: Path, content: str) -> None:
     '{}'
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    if path.parent not in _looked_at:  # small files may be written by the thousand
+        _looked_at.add(path.parent)
+        clear_left(path.parent)
+    room = _Room(path.parent, path.name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(content)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        place = room.folder / path.name
+        place.write_text(content, encoding="utf-8")
+        place.replace(path)
+    finally:
+        room.close()
+
+
+def clear_left(folder: Path) -> None:
+    """Remove what processes that have ended left unfinished in ``folder``.
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Path(folder, ".x.999999999-0.part").touch()
+    ...     clear_left(Path(folder))
+    ...     list(Path(folder).iterdir())
+    []
+    """
+    with suppress(OSError), os.scandir(folder) as entries:
+        for path in [Path(entry) for entry in entries if entry.name.endswith(".part")]:
+            if found := _ROOM.fullmatch(path.name):
+                _clear_room(path, int(found["process"]))
+            elif (found := _EARLIER.fullmatch(path.name)) and not _lives(int(found["process"])):
+                _remove(path)
+
+
+class _Room:
+    """A folder for unfinished work, held by a lock until it is closed."""
+
+    def __init__(self, parent: Path, name: str) -> None:
+        if len(os.fsencode(name)) > _LONGEST_NAME:  # file systems take 255 bytes
+            name = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
+        while True:
+            part = f".{name}.{os.getpid()}.{secrets.token_hex(4)}.part"
+            self.folder = parent / part
+            self.folder.mkdir(mode=0o700)
+            held, self._lock = _locked(self.folder)
+            # Another process may have taken it for left before it was locked.
+            if held and self.folder.is_dir():
+                break
+            _unlock(self._lock)
+        self._owner = os.getpid()
+        _rooms.add(self)
+
+    def close(self) -> None:
+        """Remove it and all that is in it, once."""
+        if self in _rooms:
+            _rooms.discard(self)
+            if self._owner == os.getpid():
+                _put_back(self.folder)
+                _remove(self.folder)
+            _unlock(self._lock)
+
+
+_rooms: set[_Room] = set()
+_looked_at: set[Path] = set()
+"""Folders of small files that this process has cleared of what others left."""
+
+
+@atexit.register
+def _tidy_up() -> None:
+    """Remove what threads have not finished when the process ends; nobody waits for them."""
+    for room in list(_rooms):
+        room.close()
+
+
+def _clear_room(folder: Path, process: int) -> None:
+    held, lock = _locked(folder)
+    if held and (lock is not None or not _lives(process)):
+        _put_back(folder)
+        _remove(folder)
+    _unlock(lock)
+
+
+def _put_back(room: Path) -> None:
+    """Put what was to be replaced back where it was, if nothing stands there yet."""
+    with suppress(OSError):
+        for old in list((room / _OLD).iterdir()):
+            if not os.path.lexists(room.parent / old.name):
+                old.rename(room.parent / old.name)
+        # Half removed, it must not be put back by whoever finds the rest.
+        (room / _OLD).rename(room / "replaced")
+
+
+def _locked(folder: Path) -> tuple[bool, int | None]:
+    """Lock a folder: whether nobody else holds it, and the lock; None where there are none."""
+    try:
+        import fcntl
+    except ImportError:
+        return True, None
+    try:
+        lock = os.open(folder, os.O_RDONLY)
+    except OSError:  # gone, or of another user
+        return False, None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return False, None
+    except OSError:  # a file system without locks
+        os.close(lock)
+        return True, None
+    return True, lock
+
+
+def _unlock(lock: int | None) -> None:
+    if lock is not None:
+        os.close(lock)
+
+
+def _lives(process: int) -> bool:
+    import psutil
+
+    return bool(psutil.pid_exists(process))
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # it is gone already, or another process is doing the same
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

@@ -7,7 +7,6 @@ nobody changed it since, where it is empty, or where its owner says so with ``fo
 
 import json
 import os
-import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from embfilter_viz.errors import InputError
-from embfilter_viz.system.files import part_of, write_atomically
+from embfilter_viz.system.files import kept_aside, unfinished, write_atomically
 from embfilter_viz.system.paths import cache_folder
 
 __all__ = ["CARD", "beside", "checked_folder", "checked_output", "written_folder", "written_output"]
@@ -117,20 +116,17 @@ def written_output(
     """
     inputs = tuple(inputs)
     target = checked_output(path, inputs=inputs, force=force)
-    part = part_of(target)
     try:
-        try:
+        with unfinished(target) as part:
             with os.fdopen(_opened(part, target), "wb") as file:
                 yield file
             # What stands there now may be another thing than before the work.
             if checked_output(path, inputs=inputs, force=force) != target:
                 raise InputError(f"{path}: points elsewhere than before; run this again")
+            _remember(target, part)
             part.replace(target)
-        except OSError as error:
-            raise _unwritable(path, error) from error
-        _remember(target)
-    finally:
-        part.unlink(missing_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 def beside(path: Path) -> Path:
@@ -164,15 +160,13 @@ def written_folder(
             written to.
     """
     target = checked_folder(path, inputs=inputs, force=force)
-    part = part_of(target)
     try:
-        part.mkdir()
-        yield part
-        _put_folder(part, target)
+        with unfinished(target) as part:
+            part.mkdir()
+            yield part
+            _put_folder(part, target)
     except OSError as error:
         raise _unwritable(path, error) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def checked_folder(path: Path, *, inputs: Iterable[Path] = (), force: bool = False) -> Path:
@@ -213,11 +207,9 @@ def _put_folder(part: Path, target: Path) -> None:
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         part.replace(target)
         return
-    old = _free_name(target)
-    target.rename(old)
+    ours = _marked(target / CARD)
+    target.rename(kept_aside(part, target) if ours else _free_name(target))
     part.rename(target)
-    if _marked(old / CARD):
-        shutil.rmtree(old)
 
 
 def _free_name(path: Path) -> Path:
@@ -264,11 +256,11 @@ def _replaceable(path: Path, there: os.stat_result) -> bool:
 
 
 def _ours(path: Path) -> bool:
-    seal = _remembered().get(str(path))
-    if seal is None:  # written elsewhere, or by an earlier release
+    seals = _seals(path)
+    if not seals:  # written elsewhere, or by an earlier release
         return _marked(path) or _marked(beside(path))
     with suppress(OSError):
-        return seal == _seal(path.stat()) or _marked(path)
+        return _seal(path.stat()) in seals or _marked(path)
     return False
 
 
@@ -293,12 +285,25 @@ def _remembered() -> dict[str, list[int]]:
     return found if isinstance(found, dict) else {}
 
 
-def _remember(path: Path) -> None:
-    """Note that this file is ours as it is now; without a cache it then needs ``force``."""
+def _seals(path: Path) -> list[list[int]]:
+    """What a file of ours at ``path`` is like: the last one, and the one that it was to replace."""
+    said = _remembered().get(str(path), [])
+    return [said[i : i + 2] for i in range(0, len(said), 2)] if isinstance(said, list) else []
+
+
+def _remember(path: Path, part: Path) -> None:
+    """Note that ``part``, which is about to be moved to ``path``, is ours.
+
+    Before it is moved: whoever is killed in between must be able to run the same again, with the
+    new file there or with the old one. Without a cache it then needs ``force``.
+    """
     with suppress(OSError, UnicodeEncodeError):
+        seals = [_seal(part.stat())]
+        with suppress(OSError):
+            seals += [seal for seal in _seals(path) if seal == _seal(path.stat())][:1]
         known = _remembered()
         known.pop(str(path), None)
-        known[str(path)] = _seal(path.stat())
+        known[str(path)] = [number for seal in seals for number in seal]
         latest = dict(list(known.items())[-_REMEMBERED:])
         write_atomically(cache_folder() / _WRITTEN, json.dumps(latest))
 

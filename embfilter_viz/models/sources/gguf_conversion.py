@@ -13,7 +13,6 @@ import json
 import logging
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
@@ -27,6 +26,7 @@ from embfilter_viz.models.formats.fingerprints import (
     file_hash,
     files_of_checkpoint,
     files_of_tokenizer,
+    hash_now,
     known_content_hash,
     known_hash,
     remember_hash,
@@ -41,7 +41,7 @@ from embfilter_viz.models.gguf.reading import plan_to_encode
 from embfilter_viz.models.gguf.tokenizer import tokenizer_files
 from embfilter_viz.models.sources.gguf_outline import find_outline
 from embfilter_viz.system.child_process import StoppedBySystem, run_in_child
-from embfilter_viz.system.files import write_atomically
+from embfilter_viz.system.files import unfinished
 from embfilter_viz.system.locks import waiting_for
 from embfilter_viz.system.memory import in_words, memory_free
 from embfilter_viz.system.paths import cache_folder, place_in_cache
@@ -251,45 +251,43 @@ def _check_room(plan: Plan, folder: Path, name: str) -> None:
 
 
 def _convert_into(home: Path, name: str, header: GgufHeader, progress: Progress) -> None:
-    for left_behind in home.parent.glob(f".{home.name}-*"):  # of a conversion that was killed
+    for left_behind in home.parent.glob(f".{home.name}-*"):  # by a kill of an earlier release
         shutil.rmtree(left_behind, ignore_errors=True)
     shutil.rmtree(home, ignore_errors=True)  # damaged, or there would be nothing to do
-    temporary = Path(tempfile.mkdtemp(dir=home.parent, prefix=f".{home.name}-"))
     original = header.files[0]
     try:
-        run_in_child(
-            convert,
-            {
-                "path": str(original),
-                "name": name,
-                "folder": str(temporary),
-                "outline": str(find_outline(header) or ""),
-            },
-            progress=progress,
-            environment={"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"},
-            started=f"opening {original.name}",
-        )
-        progress("checking the converted model", 0, 0, "")
-        files = files_of_checkpoint(temporary)
-        hashes = {file.name: file_hash(file, progress=progress) for file in files}
-        record = {
-            "original": str(original),
-            "precision": header.precision,
-            "content_hash": content_hash(files, known=hashes),
-            "sizes": {f.name: f.stat().st_size for f in temporary.iterdir()},
-        }
-        write_atomically(temporary / _RECORD, json.dumps(record, indent=1))
-        temporary.chmod(0o755)
-        temporary.replace(home)
-        for file, sha256 in hashes.items():
-            remember_hash(home / file, sha256)
+        with unfinished(home) as temporary:
+            temporary.mkdir()
+            run_in_child(
+                convert,
+                {
+                    "path": str(original),
+                    "name": name,
+                    "folder": str(temporary),
+                    "outline": str(find_outline(header) or ""),
+                },
+                progress=progress,
+                environment={"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"},
+                started=f"opening {original.name}",
+            )
+            progress("checking the converted model", 0, 0, "")
+            files = files_of_checkpoint(temporary)
+            hashes = {file.name: hash_now(file, progress=progress) for file in files}
+            record = {
+                "original": str(original),
+                "precision": header.precision,
+                "content_hash": content_hash(files, known=hashes),
+                "sizes": {f.name: f.stat().st_size for f in temporary.iterdir()},
+            }
+            (temporary / _RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
+            temporary.replace(home)
     except StoppedBySystem:
         raise InputError(
             f"{name}: the system stopped its conversion, most likely for want of memory "
             f"({in_words(memory_free())} are free); close other programs or pick a smaller model"
         ) from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    for file, sha256 in hashes.items():
+        remember_hash(home / file, sha256)
 
 
 def convert(path: str, name: str, folder: str, outline: str, progress: Progress) -> None:

@@ -8,7 +8,6 @@ which may be gigabytes, are not read for it.
 import hashlib
 import json
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from embfilter_viz.models.gguf.parts import read_gguf
 from embfilter_viz.models.gguf.reading import plan_to_encode
 from embfilter_viz.models.gguf.tokenizer import tokenizer_files
 from embfilter_viz.system.child_process import run_in_child
+from embfilter_viz.system.files import unfinished
 from embfilter_viz.system.locks import waiting_for
 from embfilter_viz.system.paths import place_in_cache
 from embfilter_viz.system.progress import Progress, silent
@@ -128,8 +128,8 @@ def _write_into(
     home: Path, header: GgufHeader, config: dict[str, Any], name: str, progress: Progress
 ) -> None:
     shutil.rmtree(home, ignore_errors=True)  # damaged, or there would be nothing to do
-    temporary = Path(tempfile.mkdtemp(dir=home.parent, prefix=f".{home.name}-"))
-    try:
+    with unfinished(home) as temporary:
+        temporary.mkdir()
         run_in_child(
             convert_outline,
             {
@@ -142,10 +142,7 @@ def _write_into(
             started=f"opening {header.files[0].name}",
         )
         (temporary / _SUMS).write_text(json.dumps(_sums_of(temporary)), encoding="utf-8")
-        temporary.chmod(0o755)
         temporary.replace(home)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def convert_outline(

@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -331,7 +331,6 @@ def fetch_files(
         unfinished.parent.mkdir(parents=True, exist_ok=True)
         unfinished.touch()
     blobs = {str(s.lfs.sha256 if s.lfs else s.blob_id): s.size or 0 for s in files}
-    _remove_left_behind(blobs, repo, Path(cache))
     done = threading.Event()
     watch = threading.Thread(
         target=_watch, args=(blobs, _home(repo, Path(cache)) / "blobs", done, progress), daemon=True
@@ -354,6 +353,7 @@ def fetch_files(
     finally:
         done.set()
         watch.join()
+        _remove_left_behind(repo, Path(cache))  # of a process that was killed meanwhile
     unfinished.unlink(missing_ok=True)
     return folder
 
@@ -456,6 +456,7 @@ def listed(
     """
     import huggingface_hub as hf
 
+    _remove_left_behind(repo, cache)
     api = hf.HfApi(endpoint=endpoint())
     info = patiently(lambda: _described(api, repo, revision, name), progress)
     commit = info.sha
@@ -532,18 +533,16 @@ def _check_adapter(names: set[str], name: str) -> None:
         )
 
 
-def _remove_left_behind(blobs: Iterable[str], repo: str, cache: Path) -> None:
+def _remove_left_behind(repo: str, cache: Path) -> None:
     """Delete what an earlier fetch was killed over: huggingface_hub neither uses nor removes it."""
-    from filelock import FileLock, Timeout
+    from filelock import FileLock
 
     home = _home(repo, cache)
-    for blob in blobs:
-        parts = list((home / "blobs").glob(f"{blob}*.incomplete"))
-        lock = cache / ".locks" / home.name / f"{blob}.lock"
-        if parts and lock.parent.is_dir():
-            with contextlib.suppress(Timeout), FileLock(lock, timeout=0):  # else: being written now
-                for part in parts:
-                    part.unlink(missing_ok=True)
+    for part in (home / "blobs").glob("*.incomplete"):
+        lock = cache / ".locks" / home.name / f"{part.name.partition('.')[0]}.lock"
+        # Refused where it is being written now (Timeout), or the cache is read-only.
+        with contextlib.suppress(OSError, NotImplementedError), FileLock(lock, timeout=0):
+            part.unlink(missing_ok=True)
 
 
 def _watch(

@@ -16,6 +16,7 @@ from embfilter_viz.models.sources.gguf_conversion import (
     find_verified,
     is_as_written,
 )
+from embfilter_viz.models.sources.known import known_models
 from embfilter_viz.models.sources.locate import locate, outline
 from embfilter_viz.store import Store, text_key
 from embfilter_viz.store.reading import read_once
@@ -104,13 +105,15 @@ def test_rows_of_zeros_that_were_kept_are_read_again(tmp_path: Path) -> None:
     assert rows.get([text_key("a")])[text_key("a")].any()
 
 
-@pytest.fixture(params=["read-only", "full"])
+@pytest.fixture(params=["read-only", "no home", "full"])
 def keeps_nothing(
     own_cache: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A cache into which nothing can be written."""
     if request.param == "read-only":  # to root as well
         monkeypatch.setenv("EMBFILTER_VIZ_CACHE", "/proc")
+    elif request.param == "no home":
+        monkeypatch.setenv("EMBFILTER_VIZ_CACHE", "/proc/no-home/.cache")
     else:
 
         def full(*args: object) -> None:
@@ -127,6 +130,7 @@ def test_a_cache_that_keeps_nothing_stops_nothing(
 ) -> None:
     folder = write_checkpoint(tmp_path / "llama").folder
     with caplog.at_level(logging.WARNING):
+        assert not any(model.present for model in known_models())
         for name, text in ((str(folder), "a text"), (str(gguf), "AB")):
             model = open_model(name)
             assert model.spectrum.singular_values.shape == (32,)
