@@ -1,9 +1,10 @@
 """What goes wrong for reasons the user can mend, and what they stopped themselves."""
 
+import errno
 import re
 from pathlib import Path
 
-__all__ = ["Cancelled", "DamagedError", "InputError", "one_line"]
+__all__ = ["Cancelled", "DamagedError", "InputError", "line_of_disk", "one_line"]
 
 _LONGEST = 900
 """Characters of a line; what stands in the middle of a longer one is left out."""
@@ -60,3 +61,32 @@ def _shown(found: re.Match[str]) -> str:
 
 class Cancelled(Exception):  # noqa: N818 - not an error: the user asked for it
     """Long work was stopped by the user; what was finished is kept."""
+
+
+_ROOM = frozenset(
+    getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name)
+)
+_RIGHTS = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+
+
+def line_of_disk(error: OSError, place: str = "") -> str | None:
+    """Say in one line that a disk is full or may not be written to; None for other errors.
+
+    Args:
+        error: what the system said.
+        place: what was at work, where the error does not say which file it was.
+
+    >>> line_of_disk(OSError(errno.ENOSPC, "No space left on device", "/cache/x"))
+    '/cache/x: No space left on device; make room, or set EMBFILTER_VIZ_CACHE to a folder on a ...'
+    >>> line_of_disk(FileNotFoundError(errno.ENOENT, "No such file", "x")) is None
+    True
+    """
+    where = error.filename or place or "a file"
+    if error.errno in _ROOM:
+        return (
+            f"{where}: {error.strerror}; make room, or set EMBFILTER_VIZ_CACHE to a folder on a "
+            f"larger disk (and TMPDIR, where the temporary folder is full)"
+        )
+    if error.errno in _RIGHTS:
+        return f"{where}: {error.strerror}; set EMBFILTER_VIZ_CACHE to a folder you may write to"
+    return None

@@ -18,7 +18,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from embfilter_viz.errors import Cancelled, InputError
+from embfilter_viz.errors import Cancelled, InputError, line_of_disk
 from embfilter_viz.system.turns import in_a_hurry
 
 __all__ = ["Job", "Jobs", "words_for_seconds"]
@@ -98,6 +98,8 @@ class Job:
         said = " ".join(str(self.error).split())
         if isinstance(self.error, InputError):
             return said
+        if isinstance(self.error, OSError) and (line := line_of_disk(self.error, self.title)):
+            return line
         kind = type(self.error).__name__
         return f"{self.title} stopped on a fault of ours: {kind}{': ' if said else ''}{said}"
 

@@ -18,7 +18,7 @@ import click
 
 from embfilter_viz.cli.commands import cli
 from embfilter_viz.cli.reporting import NAME, NOTES
-from embfilter_viz.errors import InputError, one_line
+from embfilter_viz.errors import InputError, line_of_disk, one_line
 from embfilter_viz.system.memory import memory_bound
 from embfilter_viz.system.paths import check_cache
 from embfilter_viz.system.regular import is_there
@@ -68,8 +68,9 @@ def main(arguments: list[str] | None = None) -> None:
         _forget_output()
         sys.exit(128 + _SIGPIPE)
     except OSError as error:
+        line = _line_of(error)
         _forget_output()
-        _fail(f"{error.filename or 'standard output'}: {error.strerror or error}")
+        _fail(line)
     except MemoryError:
         _fail("this machine has too little free memory; close other programs and try again")
     except (KeyboardInterrupt, click.Abort):
@@ -123,6 +124,15 @@ def _end_tidily() -> None:
 def _ended(number: int, _: Any) -> NoReturn:
     signal.signal(number, signal.SIG_IGN)  # a second one must not disturb the tidying
     raise _EndedError(number)
+
+
+def _line_of(error: OSError) -> str:
+    """Say which file it was: standard output, where none is named and it takes no more."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        return f"{error.filename or 'standard output'}: {error.strerror or error}"
+    return line_of_disk(error) or f"{error.filename or 'a file'}: {error.strerror or error}"
 
 
 def _forget_output() -> None:

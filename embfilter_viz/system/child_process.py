@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from embfilter_viz.errors import InputError
+from embfilter_viz.errors import InputError, line_of_disk
 from embfilter_viz.system.progress import Progress, silent
 
 __all__ = ["StoppedBySystem", "run_in_child"]
@@ -63,7 +63,7 @@ def run_in_child(
         what the function returned.
 
     Raises:
-        InputError: raised by the function, with its own line.
+        InputError: raised by the function, with its own line, or a disk is full.
         StoppedBySystem: the child was killed by a signal; one line for a reader as well.
         RuntimeError: the function failed in any other way; the message ends with its traceback.
 
@@ -87,7 +87,8 @@ def run_in_child(
         reader = threading.Thread(target=_read_lines, args=(child.stdout, lines), daemon=True)
         reader.start()
         try:
-            task = {"arguments": dict(arguments), "progress": progress is not None}
+            given = dict(arguments)
+            task = {"arguments": given, "progress": progress is not None, "started": started}
             with contextlib.suppress(BrokenPipeError):
                 child.stdin.write(json.dumps(task).encode() + b"\n")
                 child.stdin.flush()
@@ -203,6 +204,11 @@ def _main() -> None:
         result = function(**task["arguments"], **extra)
     except InputError as error:
         teller.say({"input_error": str(error)})
+    except OSError as error:
+        line = line_of_disk(error, task["started"])
+        if line is None:
+            raise
+        teller.say({"input_error": line})
     else:
         teller.say({"result": result})
 

@@ -3,16 +3,20 @@
 What is unfinished lies in a folder of its own beside its place, and goes with that folder, whatever
 a library has put beside it. The folder is locked for as long as it is in use, and the system lets
 go of a lock when the process ends, however it ends. So the next start knows what was left behind,
-also in a container, where each process has the number that the one before it had.
+also in a container, where each process has the number that the one before it had. What another
+machine makes in a shared folder is left alone until nothing has been written to it for a day: not
+every network disk tells one machine of the locks of another.
 """
 
 import atexit
 import hashlib
 import os
+import platform
 import re
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,10 +32,14 @@ __all__ = [
 
 _LONGEST_NAME = 200
 """Bytes of a name beside which there is room for more."""
-_ROOM = re.compile(r"\..+\.(?P<process>\d+)\.[0-9a-f]{8}\.part", re.DOTALL)
+_HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:4]
+"""This machine in the names of our folders."""
+_ROOM = re.compile(r"\..+\.(?P<process>\d+)\.(?P<host>[0-9a-f]{4})[0-9a-f]{4}\.part", re.DOTALL)
 """Names of our folders of unfinished work."""
 _EARLIER = re.compile(r"\..+\.(?P<process>\d+)[-.][0-9a-f]+\.part", re.DOTALL)
 """Names that earlier releases gave to what was unfinished: nothing is locked there."""
+_LONG = 86_400.0
+"""Seconds without a change after which another machine's work is taken to be left behind."""
 _OLD = "old"
 """Of a room: holds what is being replaced, until what replaces it is in its place."""
 
@@ -128,8 +136,8 @@ def clear_left(folder: Path) -> None:
     """
     with suppress(OSError), os.scandir(folder) as entries:
         for path in [Path(entry) for entry in entries if entry.name.endswith(".part")]:
-            if found := _ROOM.fullmatch(path.name):
-                _clear_room(path, int(found["process"]))
+            if path.is_dir() and (found := _ROOM.fullmatch(path.name)):
+                _clear_room(path, int(found["process"]), found["host"])
             elif (found := _EARLIER.fullmatch(path.name)) and not _lives(int(found["process"])):
                 _remove(path)
 
@@ -141,9 +149,12 @@ class _Room:
         if len(os.fsencode(name)) > _LONGEST_NAME:  # file systems take 255 bytes
             name = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
         while True:
-            part = f".{name}.{os.getpid()}.{secrets.token_hex(4)}.part"
+            part = f".{name}.{os.getpid()}.{_HOST}{secrets.token_hex(2)}.part"
             self.folder = parent / part
-            self.folder.mkdir(mode=0o700)
+            try:
+                self.folder.mkdir(mode=0o700)
+            except FileExistsError:
+                continue
             held, self._lock = _locked(self.folder)
             # Another process may have taken it for left before it was locked.
             if held and self.folder.is_dir():
@@ -174,12 +185,24 @@ def _tidy_up() -> None:
         room.close()
 
 
-def _clear_room(folder: Path, process: int) -> None:
+def _clear_room(folder: Path, process: int, host: str) -> None:
     held, lock = _locked(folder)
-    if held and (lock is not None or not _lives(process)):
+    if host == _HOST:
+        left = held and (lock is not None or not _lives(process))
+    else:
+        left = held and lock is not None and time.time() - _last_change(folder) > _LONG
+    if left:
         _put_back(folder)
         _remove(folder)
     _unlock(lock)
+
+
+def _last_change(folder: Path) -> float:
+    times = [folder.stat().st_mtime]
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            times.append(path.lstat().st_mtime)
+    return max(times)
 
 
 def _put_back(room: Path) -> None:

@@ -20,6 +20,9 @@ __all__ = ["Found", "Trials"]
 _STORED = ("**/*.safetensors", "models/**/tokenizer*.json", "models/**/config.json")
 """Entries of the cache that say the same however they were made."""
 _MEMO = re.compile(r"hashes/[0-9a-f]{32}\.json")
+_PROBE = re.compile(r"tmp/[a-z0-9_]{8}")
+_LONGEST_PROBE = 4
+"""Bytes that Python writes, and removes at once, to see whether a temporary folder will do."""
 _LOCK = re.compile(r"-[0-9a-f]{3}\.lock$")
 
 
@@ -235,6 +238,8 @@ def files_in(room: Path) -> dict[str, int]:
                 continue
             if name.endswith(("-wal", "-shm")) and top == "cache":
                 continue  # SQLite's own, which the next reader takes up
+            if _PROBE.fullmatch(name) and path.stat().st_size <= _LONGEST_PROBE:
+                continue
             name = _LOCK.sub("-NNN.lock", name)
             found[name] = max(found[name], path.lstat().st_size if path.is_file() else 0)
     return dict(found)

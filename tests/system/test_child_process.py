@@ -1,3 +1,4 @@
+import errno
 import itertools
 import os
 import subprocess
@@ -27,6 +28,10 @@ def refuse(progress: object) -> None:
 
 def crash(progress: object) -> None:
     raise KeyError("ours")
+
+
+def fill_the_disk(progress: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def kill_itself(progress: object) -> None:
@@ -60,6 +65,11 @@ def test_input_error_keeps_its_line() -> None:
 def test_a_bug_keeps_its_traceback() -> None:
     with pytest.raises(RuntimeError, match=r"(?s)exit code 1.*KeyError: 'ours'"):
         run_in_child(crash, {})
+
+
+def test_a_full_disk_is_told_in_one_line() -> None:
+    with pytest.raises(InputError, match=r"^fetching x: No space left on device; make room, or"):
+        run_in_child(fill_the_disk, {}, started="fetching x")
 
 
 def test_killed_from_outside_is_told_apart() -> None:

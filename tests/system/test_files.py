@@ -62,11 +62,29 @@ def test_without_locks_the_number_of_a_process_decides(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "_locked", lambda folder: (True, None))
-    dead, alive = (tmp_path / f".x.{n}.01234567.part" for n in (999_999_999, os.getppid()))
+    dead, alive = (tmp_path / f".x.{n}.{files._HOST}0123.part" for n in (999_999_999, os.getppid()))
     dead.mkdir()
     alive.mkdir()
     clear_left(tmp_path)
     assert list(tmp_path.iterdir()) == [alive]
+
+
+def test_the_work_of_another_machine_is_left_alone_for_a_day(
+    tmp_path: Path,
+) -> None:
+    """On a shared disk that does not tell of its locks."""
+    with unfinished(tmp_path / "x") as place:
+        place.touch()
+        theirs = place.parent.rename(tmp_path / ".x.999999999.01234567.part")
+    clear_left(tmp_path)
+    assert theirs.exists()
+    yesterday = time.time() - 90_000
+    os.utime(theirs, (yesterday, yesterday))
+    clear_left(tmp_path)
+    assert theirs.exists()  # its file has changed since
+    os.utime(theirs / "x", (yesterday, yesterday))
+    clear_left(tmp_path)
+    assert not theirs.exists()
 
 
 def test_names_of_others_are_left_alone(tmp_path: Path) -> None:
@@ -79,7 +97,7 @@ def test_names_of_others_are_left_alone(tmp_path: Path) -> None:
 
 def test_an_export_that_was_about_to_be_replaced_is_put_back(tmp_path: Path) -> None:
     """Killed after the old one was set aside, before the new one stood there."""
-    room = tmp_path / ".model.999999999.01234567.part"
+    room = tmp_path / f".model.999999999.{files._HOST}0123.part"
     (room / "old" / "model").mkdir(parents=True)
     (room / "old" / "model" / "weights").write_text("all")
     (room / "model").mkdir()
