@@ -95,7 +95,7 @@ def temporary_folder_of_process() -> Path:
 
 
 def kept_aside(place: Path, target: Path) -> Path:
-    """Where ``target`` stands aside until ``place``, as :func:`unfinished` gave it, is there.
+    """Name where ``target`` stands aside until ``place`` of :func:`unfinished` is in its place.
 
     Where the process ends before that, ``target`` is put back.
     """

@@ -286,7 +286,7 @@ def _remembered() -> dict[str, list[int]]:
 
 
 def _seals(path: Path) -> list[list[int]]:
-    """What a file of ours at ``path`` is like: the last one, and the one that it was to replace."""
+    """Return what our file at ``path`` is like: the last one, and the one that it replaced."""
     said = _remembered().get(str(path), [])
     return [said[i : i + 2] for i in range(0, len(said), 2)] if isinstance(said, list) else []
 

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
-from streamlit.components.v1 import declare_component
 
 from embfilter_viz.figures.palette import COLOURS
 from embfilter_viz.figures.plotly_js import plotly_script
 from embfilter_viz.system.files import unfinished
-from embfilter_viz.ui.streamlit_internals import ask_nobody_for_our_address, offer_no_agent_skills
+from embfilter_viz.ui.streamlit_internals import (
+    ask_nobody_for_our_address,
+    offer_no_agent_skills,
+    served_folder,
+)
 
 __all__ = ["component_file", "plotly_url", "put_policy", "put_style", "style_sheet"]
 
@@ -44,8 +47,7 @@ def plotly_url(static: Path) -> str:
                 shutil.copyfile(source, part)
                 part.replace(target)
         except OSError:
-            component = declare_component("plotly", path=source.parent)
-            return f"component/{component.name}/{source.name}?size={size}"
+            return f"{served_folder('plotly', source.parent)}/{source.name}?size={size}"
     return f"app/static/{source.name}?size={size}"
 
 

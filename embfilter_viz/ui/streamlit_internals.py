@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 from streamlit import net_util
+from streamlit.components.v1 import declare_component
 from streamlit.runtime import Runtime
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -33,6 +34,7 @@ __all__ = [
     "query_of_history",
     "run",
     "serve_pages_by_the_router_alone",
+    "served_folder",
     "session_id",
 ]
 
@@ -73,6 +75,19 @@ def app_folder() -> Path:
     """The folder of the script that is served; the working folder outside of a server."""
     context = get_script_run_ctx()
     return Path(context.main_script_path).parent if context else Path.cwd()
+
+
+def served_folder(name: str, folder: Path) -> str:
+    """Serve the files of a folder as those of a component of the first kind.
+
+    Args:
+        name: what the address calls it.
+        folder: the folder; nothing is written to it.
+
+    Returns:
+        the address below which its files are.
+    """
+    return f"component/{declare_component(name, path=folder).name}"
 
 
 def session_id() -> str:

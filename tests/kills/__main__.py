@@ -141,14 +141,14 @@ def main() -> None:
     )
     add = parser.add_argument
     add("--kills", type=int, default=50, help="that hit each operation at work")
-    add("--disks", type=int, default=0, help="of each kind, that fill up on the way")
+    add("--disks", type=int, help="take disks away: read-only, full, and so often full on the way")
     names = [one.name for one in OPERATIONS]
     add("--operation", action="append", metavar="NAME", choices=names, help="all by default")
     add("--seed", type=int, default=0, help="of the moments")
     add("--inputs", type=Path, help="made before; libraries are then imported when used")
     asked = parser.parse_args()
     chosen = [one for one in OPERATIONS if one.name in (asked.operation or [one.name])]
-    if asked.disks:
+    if asked.disks is not None:
         with tempfile.TemporaryDirectory() as place:
             if not can_mount(Path(place)):
                 parser.error("--disks: no disk can be mounted; run this below `unshare -rm`")
@@ -161,7 +161,7 @@ def main() -> None:
                 say(operation.name, trials.found, trials.found.hit)
                 killed.append(row_of_kills(trials))
                 failed = failed or bool(trials.found.faults)
-            if asked.disks:
+            if asked.disks is not None:
                 trials.found = Found()
                 counts = take_disks(trials, asked.disks)
                 say(operation.name, trials.found, counts)

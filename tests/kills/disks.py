@@ -5,11 +5,12 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from tests.kills.operations import content_of, same
-from tests.kills.processes import Ended
-from tests.kills.trials import Trials
+from tests.kills.processes import Ended, apart
+from tests.kills.trials import Trials, outputs_in
 
 __all__ = ["DISKS", "READ_ONLY", "can_mount", "try_disk"]
 
@@ -63,7 +64,7 @@ def _judge(trials: Trials, room: Path, ended: Ended, how: str) -> None:
     if ended.code not in (0, 2) or any(not line.startswith("embfilter-viz: ") for line in lines):
         found.fault("no line", f"{how}: {ended.code}, {ended.log[-1500:]}")
     if ended.code == 0:
-        out = content_of(room / "out")
+        out = outputs_in(room)
         out.pop(_BALLAST, None)
         whole = same(out, reference.out)
         if not (whole and same(trials.said(ended), reference.said)):
@@ -76,7 +77,7 @@ def _judge(trials: Trials, room: Path, ended: Ended, how: str) -> None:
         if path.name.endswith(".part") or (
             path.name not in before
             and path.is_file()
-            and not same(content_of(path), reference.out[path.name])
+            and not same(apart(partial(content_of, path)), reference.out[path.name])
         ):
             found.fault("half written", f"{how}: {path.name}")
 

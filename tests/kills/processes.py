@@ -10,6 +10,7 @@ import gc
 import io
 import mmap
 import os
+import pickle
 import resource
 import signal
 import struct
@@ -25,7 +26,7 @@ from typing import Any, Literal
 from embfilter_viz.system import child_process, paths
 from embfilter_viz.system.files import _tidy_up
 
-__all__ = ["Death", "Ended", "Started", "get_ready"]
+__all__ = ["Death", "Ended", "Started", "apart", "get_ready"]
 
 CHANGES = frozenset(
     {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate",
@@ -117,6 +118,29 @@ class Started:
             time.sleep(0.002)
         said, log = (file.read_text(errors="replace") for file in self._files)
         return Ended(os.waitstatus_to_exitcode(status), self.changes, seconds, said, log)
+
+
+def apart(function: Callable[[], Any]) -> Any:
+    """Return what a function gives in a process of its own: the threads it starts end with it."""
+    out, its_out = os.pipe()
+    pid = os.fork()
+    if not pid:
+        code = 1
+        try:
+            with os.fdopen(its_out, "wb") as pipe:
+                pickle.dump(function(), pipe)
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+    os.close(its_out)
+    with os.fdopen(out, "rb") as pipe:
+        data = pipe.read()
+    if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]):
+        raise RuntimeError("what is there cannot be read, as told above")
+    return pickle.loads(data)
 
 
 def get_ready(*, few: bool = False) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.kills.operations import Operation, content_of, same
-from tests.kills.processes import Death, Ended, Started
+from tests.kills.processes import Death, Ended, Started, apart
 
 __all__ = ["Found", "Trials"]
 
@@ -119,7 +119,7 @@ class Trials:
                 raise RuntimeError(f"{self.operation.name} ends with {one.code}:\n{one.log}")
         files = files_in(room)
         return Reference(
-            self.said(first), content_of(room / "out"), stored_in(room / "cache"), files,
+            self.said(first), outputs_in(room), stored_in(room / "cache"), files,
             first.seconds, first.changes, max(files.values(), default=1),
         )  # fmt: skip
 
@@ -192,7 +192,7 @@ class Trials:
         if ended.code:
             self.found.fault("not finished", f"{how}: {ended.code}, {ended.log[-3000:]}")
             return
-        whole = same(content_of(room / "out"), self.reference.out)
+        whole = same(outputs_in(room), self.reference.out)
         if not (whole and same(self.said(ended), self.reference.said)):
             names = sorted(path.name for path in (room / "out").iterdir())
             self.found.fault("lost results", f"{how}: {names} {ended.said[:500]}")
@@ -206,6 +206,11 @@ class Trials:
         gone = sorted(self.reference.files.keys() - files.keys())
         if gone := [name for name in gone if not _MEMO.search(name)]:
             self.found.fault("missing", f"{how}: {gone}")
+
+
+def outputs_in(room: Path) -> Any:
+    """What lies in the output folder of a room."""
+    return apart(lambda: content_of(room / "out"))
 
 
 def stored_in(cache: Path) -> dict[str, Any]:

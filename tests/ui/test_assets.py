@@ -10,7 +10,7 @@ from streamlit.components.v1 import declare_component
 from streamlit.web.server.starlette.starlette_routes import create_component_routes
 
 from embfilter_viz.figures.plotly_js import plotly_script
-from embfilter_viz.ui import assets
+from embfilter_viz.ui import assets, streamlit_internals
 
 
 def test_plotly_is_copied_beside_the_app_and_nothing_else(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_in_a_read_only_installation_it_is_served_out_of_its_package(
         declared.append(declare_component(*given, **more))
         return declared[-1]
 
-    monkeypatch.setattr(assets, "declare_component", kept)
+    monkeypatch.setattr(streamlit_internals, "declare_component", kept)
     url = assets.plotly_url(Path("/proc/static"))  # where root may not write either
 
     class Registry:
