@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 import warnings
 from contextlib import suppress
 from typing import Any, NoReturn
@@ -127,11 +128,12 @@ def _ended(number: int, _: Any) -> NoReturn:
 
 
 def _line_of(error: OSError) -> str:
-    """Say which file it was: standard output, where none is named and it takes no more."""
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        return f"{error.filename or 'standard output'}: {error.strerror or error}"
+    """Say which file it was: standard output, where no other is named and it was printed to."""
+    innermost = traceback.extract_tb(error.__traceback__)[-1].name
+    if error.filename is None and innermost in {"echo", "main"}:
+        error.filename = "standard output"
+    if error.filename == "standard output":
+        return f"{error.filename}: {error.strerror or error}"
     return line_of_disk(error) or f"{error.filename or 'a file'}: {error.strerror or error}"
 
 

@@ -69,10 +69,14 @@ def placed(output: str, ending: str, *, force: bool) -> Iterator[Path]:
     with temporary_folder() as folder:
         path = folder / f"output{ending}"
         yield path
-        sys.stdout.flush()
-        with path.open("rb") as file:
-            shutil.copyfileobj(file, sys.stdout.buffer, 1 << 20)
-        sys.stdout.buffer.flush()
+        try:
+            sys.stdout.flush()
+            with path.open("rb") as file:
+                shutil.copyfileobj(file, sys.stdout.buffer, 1 << 20)
+            sys.stdout.buffer.flush()
+        except OSError as error:
+            error.filename = "standard output"
+            raise
 
 
 def placed_too(

@@ -31,7 +31,7 @@ _HEARTBEAT = 0.2
 class StoppedBySystem(InputError):  # noqa: N818 - the system's doing, not an error of the child
     """The child process was killed from outside, most likely for want of memory."""
 
-    def __init__(self, at_work: str, signal: int) -> None:
+    def __init__(self, at_work: str, signal: int = 9) -> None:
         super().__init__(
             f"{at_work}: the system stopped the process that does this (signal {signal}), most "
             f"likely for want of memory; close other programs and try again"

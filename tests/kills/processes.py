@@ -71,7 +71,7 @@ class Ended:
     @property
     def killed(self) -> bool:
         """Whether it was ended in the middle of its work, and not before or after."""
-        return self.changes > 0 and -self.code in (signal.SIGKILL, signal.SIGXFSZ)
+        return -self.code == signal.SIGXFSZ or (-self.code == signal.SIGKILL and self.changes > 0)
 
 
 class Started:

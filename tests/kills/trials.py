@@ -179,6 +179,9 @@ class Trials:
                 hit = self._kill(one, death) or hit
                 continue
             ended = one.ended()
+            refused = ended.code == 2 and ended.log.count("embfilter-viz: ") == 1
+            if refused:  # a database takes one at a time
+                continue
             if ended.code:
                 self.found.fault("the other failed", f"{deaths[0]}: {ended.log[-2000:]}")
             elif not same(self.said(ended), self.reference.said):

@@ -13,6 +13,7 @@ import pytest
 import streamlit
 from packaging.requirements import Requirement
 from streamlit import config, net_util
+from streamlit.components import v1 as components
 from streamlit.proto.BackMsg_pb2 import BackendOperationRequest
 from streamlit.runtime import Runtime, backend_operation_handler
 from streamlit.runtime.memory_session_storage import MemorySessionStorage
@@ -42,6 +43,7 @@ PARTS = [
     (net_util, "get_external_ip", "ask_nobody_for_our_address"),
     (skills, "agent_harness_present", "offer_no_agent_skills"),
     (cli, "main", "run"),
+    (components, "declare_component", "served_folder"),
 ]
 
 
