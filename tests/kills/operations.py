@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import os
 import re
 import shutil
@@ -277,7 +278,9 @@ def content_of(path: Path) -> Any:
 
         table = pq.read_table(path)
         columns = {name: _of_column(table[name].to_pylist()) for name in table.column_names}
-        return {"said": table.schema.metadata, **columns}
+        # Names in a note come in any order.
+        said = {name: json.loads(note) for name, note in (table.schema.metadata or {}).items()}
+        return {"said": said, **columns}
     if path.suffix == ".db":
         with sqlite3.connect(path) as db:
             rows = db.execute("SELECT * FROM items ORDER BY id").fetchall()
