@@ -216,8 +216,8 @@ def demo_task(kind: str, language: str = "en", *, limit: int | None = None, seed
     [160, 320, 124]
     >>> demo_task("sts", "hi").describe()
     'Spearman × 100 over 72 pairs of our Hindi demo pairs'
-    >>> demo_task("clustering", limit=40).notes
-    ('A random sample of 40 of the 320 texts, seed 0.',)
+    >>> demo_task("clustering", limit=40).notes[0]
+    'A random sample of 40 of the 320 texts, seed 0.'
     """
     if kind not in demo_kinds(language):
         raise InputError(

@@ -94,7 +94,7 @@ def test_on_a_real_tiny_model_the_plain_lens_is_that_of_the_layers(tiny_model: A
 
 
 def test_what_is_refused(tiny_model: Any) -> None:
-    with pytest.raises(InputError, match="39 texts given and at least 40"):
+    with pytest.raises(InputError, match="39 different texts, and at least 40"):
         lens_translators(tiny_model, [*TEXTS[:39], TEXTS[0]], "mean")
     with pytest.raises(InputError, match="template"):
         lens_translators(open_model(tiny_model.name), TEXTS, "metaeol")

@@ -92,7 +92,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 def test_onnxruntime_and_tokenizers_alone_give_our_vectors(made: Made, tmp_path: Path) -> None:
     out = tmp_path / "vectors.npy"
-    asked = [sys.executable, "-c", ALONE, json.dumps(TEXTS), str(out)]
+    asked = [sys.executable, "-B", "-c", ALONE, json.dumps(TEXTS), str(out)]
     subprocess.run(asked, check=True, cwd=made.folder, timeout=60)
     theirs, ours = np.load(out), made.ours(TEXTS)
     assert theirs.dtype == np.float32
@@ -139,6 +139,7 @@ def test_the_lines_of_the_readme_run_as_they_stand(
 ) -> None:
     monkeypatch.chdir(made.folder)
     lines = (made.folder / "README.md").read_text().split("```python\n")[2].partition("```")[0]
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # the folder is read by other tests
     seen: dict[str, Any] = {"texts": TEXTS[:3]}
     exec(lines, seen)
     ours = made.ours(TEXTS[:3])

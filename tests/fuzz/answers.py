@@ -190,10 +190,13 @@ def read_listing(path: Path) -> None:
 
     answer = httpx2.Response(200, headers={"Content-Type": "application/json"},
                              content=path.read_bytes())  # fmt: skip
-    asked = httpx2.MockTransport(lambda request: answer)
-    hf.set_client_factory(lambda: httpx2.Client(transport=asked))
+    asked = httpx2.Client(transport=httpx2.MockTransport(lambda request: answer))
+    hf.close_session()  # one of before would be asked
     try:
-        with told_in_one_line("org/name", None, "org/name"):
+        with (
+            patch.object(hf.utils._http, "_GLOBAL_CLIENT_FACTORY", lambda: asked),
+            told_in_one_line("org/name", None, "org/name"),
+        ):
             commit, files = hub.listed("org/name", None, "org/name", path.parent, silent)
     finally:
         hf.close_session()

@@ -6,6 +6,7 @@ from embfilter_viz.analyses.rewritten import rewritten
 from embfilter_viz.model import open_model
 from embfilter_viz.models.encoding.prompts import Prompt
 from embfilter_viz.ui.prompt_choice import SEVERAL, prompt_parameters
+from embfilter_viz.wording import legible
 from tests.pages.explorer import Explorer
 
 ASKED = ['Is "{text}" so:', "On {text}:"]
@@ -30,7 +31,8 @@ def test_what_the_model_wrote_is_shown_beside_the_lens(tiny: Path) -> None:
     found = rewritten(open_model(str(tiny)), ["the cat"])
     assert found.sentence in explorer.words
     table = explorer.at.dataframe[-1].value
-    assert list(table["the model wrote"]) == [one.said for one in found.texts[0].rewritings]
+    wrote = [legible(one.said) for one in found.texts[0].rewritings]
+    assert list(table["the model wrote"]) == wrote
     assert "--prompt geneol" in explorer.command
 
 

@@ -5,6 +5,8 @@ import importlib
 import inspect
 import tomllib
 import weakref
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -45,6 +47,12 @@ PARTS = [
     (cli, "main", "run"),
     (components, "declare_component", "served_folder"),
 ]
+
+
+def run_apart(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run it in a loop of its own thread: Playwright's runs in this one, after a browser test."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
 def test_this_is_the_release_whose_parts_are_known() -> None:
@@ -158,7 +166,7 @@ def test_nothing_is_offered_or_written_for_coding_agents(
         assert not skills.should_show_skills_nudge(str(app))
         handler = backend_operation_handler.InstallSkillsHandler(lambda: str(app))
         asked = BackendOperationRequest(request_id="1")
-        answer = asyncio.run(handler.handle(asked, "a session"))
+        answer = run_apart(handler.handle(asked, "a session"))
     finally:
         config.set_option("server.headless", headless)
         importlib.reload(skills)
@@ -191,7 +199,7 @@ def test_the_last_sessions_to_leave_are_let_go_too(monkeypatch: pytest.MonkeyPat
         await asyncio.to_thread(streamlit_internals.let_go_of_left_sessions)
         await asyncio.sleep(0)
 
-    asyncio.run(run())
+    run_apart(run())
     assert left() is None
 
 
