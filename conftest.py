@@ -3,7 +3,7 @@
 Those marked ``real_model`` do. They share one cache for the session, the user's own, so that the
 98 MB of the bundled model are fetched once and not at every run.
 
-They run in one process more than there are cores, for tests wait for browsers and servers, and
+They run in as many processes as there are cores, for each has a server and a browser beside it, and
 each process calculates in one thread.
 """
 
@@ -36,10 +36,10 @@ if IN_A_WORKER:  # asked for when BLAS and torch are loaded, here and in what th
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One process more than there are cores for us, where there is memory for them."""
+    """As many processes as there are cores for us, where there is memory for them."""
     from joblib import cpu_count  # knows what a container is allowed
 
-    return max(1, min(cpu_count() + 1, 8, memory_free() // NEEDS))
+    return max(1, min(cpu_count(), 8, memory_free() // NEEDS))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

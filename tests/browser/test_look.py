@@ -68,14 +68,6 @@ def words_can_be_read(reader: Any, name: str, scheme: str) -> None:
     assert not barriers, f"{name}, {scheme}: {barriers}"
 
 
-def test_every_page_can_be_read_in_the_dark(visit: Any, embedded: None) -> None:
-    reader = visit("?prompt=prompteol", scheme="dark")  # under which the texts are embedded
-    for name in NAMES:
-        reader.go(name)
-        words_can_be_read(reader, name, "dark")
-    reader.well()
-
-
 def test_a_change_of_theme_reaches_figures_and_strip(visit: Any) -> None:
     reader = visit("spectrum")
     reader.page.emulate_media(color_scheme="dark")
@@ -147,15 +139,19 @@ def title_headings_and_charts_have_names(reader: Any, name: str) -> None:
         assert len(words) > 20, f"{name}: {label}: {words}"
 
 
-def test_every_page_has_names_can_be_read_by_day_fits_and_is_moved_by_the_keyboard(
+def test_every_page_has_names_can_be_read_fits_and_is_moved_by_the_keyboard(
     visit: Any, embedded: None
 ) -> None:
     # Room for a move on each page, and the prompt under which the texts are embedded.
-    reader = visit("?prompt=prompteol&window=10:432")
-    for name in NAMES:
+    reader = visit("?prompt=prompteol&window=10:432", scheme="light")
+    themes = ["light", "dark"]
+    for name in NAMES:  # every second page is drawn in the dark and then lit
         reader.go(name)
         title_headings_and_charts_have_names(reader, name)
-        words_can_be_read(reader, name, "light")
+        words_can_be_read(reader, name, themes[0])
+        reader.turn_to(themes[1])
+        words_can_be_read(reader, name, themes[1])
+        themes.reverse()
         for width in (1280, 800):
             nothing_hangs_over_the_edge(reader, width)
         reader.page.set_viewport_size({"width": 1280, "height": 900})

@@ -103,6 +103,21 @@ class Visit:
             has_text={"Start": "Why do two unrelated", "Lesson": "A lesson in"}.get(name, name),
         )
 
+    def turn_to(self, scheme: str) -> "Visit":
+        """Have the system ask for ``light`` or ``dark``, and wait until page and figures are it."""
+        before = self.page.evaluate("getComputedStyle(document.querySelector('.stApp')).color")
+        self.page.emulate_media(color_scheme=scheme)
+        self.page.wait_for_function(
+            """(before) => {
+              const colour = getComputedStyle(document.querySelector(".stApp")).color;
+              const titles = [...document.querySelectorAll(".plot :is(.g-xtitle, .g-ytitle) text")];
+              return colour !== before && titles.every((e) => getComputedStyle(e).fill === colour)
+                && document.getAnimations().every((a) => a.playState !== "running"); }""",
+            arg=before,
+            timeout=PATIENCE,
+        )
+        return self.complete()
+
     def well(self) -> None:
         """Nothing failed so far, in the page or in the browser's log."""
         assert self.troubles == [], self.troubles
