@@ -229,7 +229,7 @@ def _folds(view: View, chosen: ChosenTask, kind: str) -> None:
     grid = "windows_of_plane(20, model.d_model)" if kind == "plane" else (
         "windows_of_taus([1, 1.25, 1.5, 2, 3, 4, 6, 8], model.d_model)")  # fmt: skip
     columns = f", columns={dict(chosen.columns)!r}" if chosen.columns else ""
-    others = tuple(st.session_state.get("beside", ()))
+    others = tuple(st.session_state.get("prompts_beside", ()))
     beside = f", beside={others!r}" if others else ""
     folds(
         formula=formulas.WINDOW_LAB,

@@ -44,7 +44,7 @@ def methods_panel(view: View, chosen: ChosenTask) -> None:
         if name in view.model.prompts and name != view.prompt
     ]
     beside = st.multiselect(
-        "Other prompts beside them", others, key="beside", bind="query-params",
+        "Other prompts beside them", others, key="prompts_beside", bind="query-params",
         help="The methods are ranked under the prompt of the sidebar. These prompts stand among "
         "them, raw and with the window. metaeol takes eight forward passes a text; geneol takes "
         "nine, and has the model write eight rewritings of each text first.",

@@ -43,7 +43,7 @@ class ArrowVectors:
         schema = self._file.schema
         with _told_plainly(path):  # names of columns are decoded when they are asked for
             self._column = _column_of(path, schema, column)
-        field = schema.field(self._column)
+            field = schema.field(self._column)
         self.dtype = np.dtype(field.type.value_type.to_pandas_dtype())
         self.rows = self._file.rows
         self.said = _noted(schema.metadata)
@@ -310,6 +310,9 @@ def _opened(path: Path) -> _Parquet | _Ipc:
         return _Parquet(path) if path.suffix.lower() == ".parquet" else _Ipc(path)
 
 
+_OF_SIZE = (MemoryError, OverflowError)
+
+
 @contextmanager
 def _told_plainly(path: Path) -> Iterator[None]:
     """Tell in one line what Arrow says of a damaged file; pages are read long after the header.
@@ -323,7 +326,7 @@ def _told_plainly(path: Path) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError) as error:
+    except (pa.ArrowException, LookupError, OSError, ValueError, *_OF_SIZE) as error:
         kind = "Parquet" if path.suffix.lower() == ".parquet" else "Arrow"
         reason = " ".join(str(error).split())[:200]
         raise InputError(

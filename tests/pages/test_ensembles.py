@@ -37,7 +37,7 @@ def test_what_the_model_wrote_is_shown_beside_the_lens(tiny: Path) -> None:
 
 
 def test_other_prompts_are_chosen_for_the_leaderboard(tiny: Path) -> None:
-    explorer = Explorer("window_lab", model=str(tiny), beside="metaeol", windows="τ curve")
+    explorer = Explorer("window_lab", model=str(tiny), prompts_beside="metaeol", windows="τ curve")
     assert explorer.errors == []
     assert explorer.at.multiselect[0].value == ["metaeol"]
     assert "beside=('metaeol',)" in explorer.python

@@ -223,15 +223,19 @@ class Card(_Header):
     r: Count | Word | None = None
 
 
+_OF_SAFETENSORS = r"^(BOOL|B?F\d+(_\w+)?|[CIU]\d+)$"
+"""Names of its number formats, those to come among them; a GGUF's blocks (``Q4_0``) are none."""
+
+
 class _Stored(_Header):
     """A tensor in the table that is kept of a head fetched by ranges."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: str
-    dtype: Annotated[str, Field(max_length=20)]
+    dtype: Annotated[str, Field(max_length=20, pattern=_OF_SAFETENSORS)]
     shape: Annotated[list[Offset], Field(max_length=32)]
-    file: Annotated[str, Field(max_length=4096)]
+    file: Annotated[str, Field(max_length=4096, pattern=r"^[^\x00]+$")]
     start: Offset
     n_bytes: Offset
 
