@@ -14,7 +14,7 @@ from embfilter_viz.errors import InputError
 from embfilter_viz.export.provenance import projection, provenance
 from embfilter_viz.model import Model
 from embfilter_viz.spectral.windows import Window
-from embfilter_viz.system.files import unfinished
+from embfilter_viz.system.files import clear_left, unfinished
 from embfilter_viz.system.paths import is_writable
 from embfilter_viz.system.progress import Progress, silent
 from embfilter_viz.vectors.arrow import NOTE, lists_of
@@ -71,11 +71,15 @@ class Plan:
     def look(self, progress: Progress = silent) -> tuple[list[Shard], list[Part]]:
         """Return the shards that are there, and the ranges that have none.
 
+        What a killed run left unfinished beside them goes: there may be nothing more to write here.
+
         Raises:
             InputError: a shard is of another model, prompt, filter or corpus.
         """
         there: list[Shard] = []
         missing: list[Part] = []
+        for folder in {self.place(part).parent for part in self.corpus.parts}:
+            clear_left(folder)
         for i, part in enumerate(self.corpus.parts):
             if i % _LOOKED_AT == 0:
                 progress("Looking for shards", i, len(self.corpus.parts), "shards")

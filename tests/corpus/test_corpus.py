@@ -185,6 +185,19 @@ def test_a_cancelled_run_keeps_whole_shards_and_the_next_goes_on(
     are_all_there(tmp_path / "s", by_hand(tiny_model))
 
 
+def test_what_a_run_left_that_was_killed_behind_its_last_shard_goes(
+    tiny_model: Model, corpus: Path, tmp_path: Path
+) -> None:
+    plan = plan_for(tiny_model, Corpus.of(corpus, "text", "id", 10), tmp_path / "s", window=WINDOW)
+    embed_corpus(tiny_model, plan)
+    last = plan.place(plan.corpus.parts[-1])
+    left = last.parent / f".{last.name}.999999999-0.part"  # no process has that number
+    left.write_bytes(b"PAR1")
+    before = sorted(last.parent.iterdir())
+    assert embed_corpus(tiny_model, plan).before == plan.corpus.rows
+    assert sorted(last.parent.iterdir()) == [one for one in before if one != left]
+
+
 def test_a_served_engine_reads_a_corpus_too(
     tiny: Path, tiny_model: Model, corpus: Path, tmp_path: Path
 ) -> None:
