@@ -59,12 +59,13 @@ class SqliteDatabase:
 
     def _open(self, place: str) -> None:
         with self._plainly():
-            made = self._all("SELECT sql FROM sqlite_master WHERE name = ?", self._named)
-        self._virtual = bool(made) and bool(re.search(r"\busing\s+vec0\b", made[0][0] or "", re.I))
+            found = self._all("SELECT sql FROM sqlite_master WHERE name = ?", self._named)
+        made = str(found[0][0]) if found else ""  # a number or bytes in a damaged file
+        self._virtual = bool(re.search(r"\busing\s+vec0\b", made, re.I))
         if self._virtual:
             self._db.close()
             self._db, self._errors = _with_vec(place)
-            self._read_vec0(made[0][0])
+            self._read_vec0(made)
             self.beside = f"{self._named}_filtered"
         else:
             self._key, self._rowids, self._place = "rowid", self._table, self._table
