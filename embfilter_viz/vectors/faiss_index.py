@@ -44,6 +44,8 @@ class FaissVectors:
         self.rows, self.width = int(self._index.ntotal), int(self._index.d)
         if not self.rows:
             raise InputError(f"{path}: the index is empty; add vectors first")
+        if self.width < 1:
+            raise InputError(f"{path}: holds vectors of no number at all; write the index again")
         self._ids: np.ndarray | None = None
         self._inner = self._index
         if isinstance(self._index, faiss.IndexIDMap):
