@@ -13,6 +13,7 @@ from embfilter_viz.models.sources.locate import locate, outline
 from tests.models import hand_made
 from tests.models.hand_made import Listener
 from tests.models.hub_stand_in import Fault, HubStandIn, Repository, hub_stand_in
+from tests.models.sources.test_hub_answers import one_line
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -29,14 +30,6 @@ def served(model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubStandIn]
     with hub_stand_in({"org/tiny": Repository(model)}) as running:
         monkeypatch.setenv("HF_ENDPOINT", running.address)
         yield running
-
-
-def one_line() -> str:
-    with pytest.raises(InputError) as refusal:
-        locate("org/tiny")
-    said = str(refusal.value)
-    assert said.startswith("org/tiny: ")
-    return said
 
 
 # -- the Xet store ----------------------------------------------------------------------------
