@@ -29,7 +29,8 @@ __all__ = ["app"]
                    "The bundled model if not given.")  # fmt: skip
 @click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE",
               help="A limit of a public explorer; may be given several times: texts, file, "
-                   "characters, jobs, all-jobs, memory-left. See docs/deploy.md.")  # fmt: skip
+                   "characters, jobs, all-jobs, memory-left, results. "
+                   "See docs/deploy.md.")  # fmt: skip
 @click.option("--engine", "engines", multiple=True, metavar="URL",
               help="A served engine that pages may ask, as URL or engine:URL#NAME; may be given "
                    "several times. Pages ask no other.")  # fmt: skip

@@ -45,9 +45,10 @@ _LIMITS = {
     "jobs": ("long_jobs_each", 1, 1_000),
     "all-jobs": ("long_jobs", 1, 1_000),
     "memory-left": ("memory_kept_free", 10**6, 10**15),
+    "results": ("bytes_of_results", 10**6, 10**15),
 }
 """By its name outside: the field of :class:`Access`, and the least and the most it may be."""
-_SIZES = ("file", "memory-left")
+_SIZES = ("file", "memory-left", "results")
 
 _PATH = re.compile(r"(?<![\w:/.])(?:~?/)(?:[^\s'\"“”`,;()]*/)*([^\s'\"“”`,;()/]+)")
 

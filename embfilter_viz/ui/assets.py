@@ -17,6 +17,7 @@ from embfilter_viz.figures.plotly_js import plotly_script
 from embfilter_viz.system.files import unfinished
 from embfilter_viz.ui.streamlit_internals import (
     ask_nobody_for_our_address,
+    keep_answers,
     offer_no_agent_skills,
     served_folder,
 )
@@ -67,6 +68,7 @@ def put_policy() -> None:
     """Have the browser fetch nothing from other hosts, and the server do nothing but serve us."""
     ask_nobody_for_our_address()
     offer_no_agent_skills()
+    keep_answers()
     _policy()(key="policy", data={})
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import embfilter_viz
 from embfilter_viz.errors import InputError
-from embfilter_viz.system.memory import memory_bound
+from embfilter_viz.system.memory import keep_few_pools, memory_bound
 from embfilter_viz.ui.access import (
     ENGINES_VARIABLE,
     LIMITS_VARIABLE,
@@ -61,6 +61,7 @@ def launch(
         os.environ[ENGINES_VARIABLE] = ",".join(engines)
     if limits:
         os.environ[LIMITS_VARIABLE] = ",".join(limits)
+    keep_few_pools()
     rules = access()
     memory_bound()
     if not re.fullmatch(r"/?([\w.~-]+(/[\w.~-]+)*)?/?", prefix, re.ASCII) or ".." in prefix:

@@ -16,7 +16,9 @@ from urllib.parse import parse_qsl
 
 from streamlit import net_util
 from streamlit.components.v1 import declare_component
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime import Runtime
+from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
@@ -28,6 +30,7 @@ __all__ = [
     "ask_nobody_for_our_address",
     "came_by_history",
     "is_served",
+    "keep_answers",
     "let_go_of_left_sessions",
     "offer_no_agent_skills",
     "page_id",
@@ -179,3 +182,34 @@ def offer_no_agent_skills() -> None:
 def _none_present() -> bool:
     """No agent."""
     return False
+
+
+ANSWERS = ("file_urls_response", "backend_operation_response", "heartbeat_ack")
+"""Messages that answer the browser itself, each once, and are not part of what a run shows."""
+
+_clear = ForwardMsgQueue.clear
+"""How Streamlit's own queue is cleared."""
+
+
+def keep_answers() -> None:
+    """Have a run that begins keep the answers that wait to be sent to the browser.
+
+    It drops all that the last run has not sent yet, and among it the address to which the browser
+    asked to send a file: the file that a reader gives while a run begins would be lost, without a
+    word, because the browser waits for that answer for good.
+    """
+    ForwardMsgQueue.clear = _clear_all_but_answers  # type: ignore[method-assign]
+
+
+def _clear_all_but_answers(
+    self: ForwardMsgQueue,
+    retain_lifecycle_msgs: bool = False,
+    fragment_ids_this_run: list[str] | None = None,
+) -> None:
+    """Clear the queue as Streamlit does; of one that goes on, the answers stay in front."""
+    kept: list[ForwardMsg] = []
+    if retain_lifecycle_msgs:
+        kept = [message for message in self._queue if message.WhichOneof("type") in ANSWERS]
+        self._queue = [one for one in self._queue if one.WhichOneof("type") not in ANSWERS]
+    _clear(self, retain_lifecycle_msgs, fragment_ids_this_run)
+    self._queue[:0] = kept

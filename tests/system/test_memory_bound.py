@@ -1,12 +1,20 @@
-"""A stated bound on the memory of the process."""
+"""A stated bound on the memory of the process, and freed memory that goes back."""
 
+import os
+import platform
 import subprocess
 import sys
 
 import pytest
 
 from embfilter_viz.errors import InputError
-from embfilter_viz.system.memory import MEMORY_VARIABLE, memory_bound, memory_free, resident
+from embfilter_viz.system.memory import (
+    MEMORY_VARIABLE,
+    POOLS,
+    memory_bound,
+    memory_free,
+    resident,
+)
 
 
 @pytest.mark.parametrize(
@@ -51,3 +59,50 @@ def test_children_count() -> None:
     assert child.stdout.readline() == "ready\n"
     assert resident() - before > 150_000_000
     child.communicate("\n")
+
+
+SAID = ("MALLOC_ARENA_MAX", "GLIBC_TUNABLES")
+"""Variables by which a user sets the number of pools."""
+
+COUNT_POOLS = """
+import ctypes, os, sys, tempfile, threading
+from embfilter_viz.system.memory import keep_few_pools
+
+if sys.argv[1] == "few":
+    keep_few_pools()
+libc, together = ctypes.CDLL("libc.so.6"), threading.Barrier(12)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+
+def take():
+    together.wait()
+    held = [libc.malloc(5000) for _ in range(100)]
+    together.wait()
+    for one in held:
+        libc.free(one)
+
+threads = [threading.Thread(target=take) for _ in range(12)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+libc.fopen.restype, libc.fclose.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+libc.malloc_info.argtypes = [ctypes.c_int, ctypes.c_void_p]
+with tempfile.NamedTemporaryFile() as out:
+    file = libc.fopen(out.name.encode(), b"w")
+    libc.malloc_info(0, file)
+    libc.fclose(file)
+    print(out.read().count(b"<heap nr"))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="pools are glibc's")
+def test_few_pools_of_freed_memory() -> None:
+    def pools(how: str, **variables: str) -> int:
+        plain = {name: said for name, said in os.environ.items() if name not in SAID}
+        return int(
+            subprocess.check_output(
+                [sys.executable, "-c", COUNT_POOLS, how], text=True, env=plain | variables
+            )
+        )
+
+    assert pools("as it comes") > POOLS
+    assert pools("few") <= POOLS
+    assert pools("few", MALLOC_ARENA_MAX="5") == 5  # what was said holds

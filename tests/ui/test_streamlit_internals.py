@@ -17,7 +17,9 @@ from packaging.requirements import Requirement
 from streamlit import config, net_util
 from streamlit.components import v1 as components
 from streamlit.proto.BackMsg_pb2 import BackendOperationRequest
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime import Runtime, backend_operation_handler
+from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.memory_session_storage import MemorySessionStorage
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
@@ -44,6 +46,7 @@ PARTS = [
     (Runtime, "exists", "is_served"),
     (net_util, "get_external_ip", "ask_nobody_for_our_address"),
     (skills, "agent_harness_present", "offer_no_agent_skills"),
+    (ForwardMsgQueue, "clear", "keep_answers"),
     (cli, "main", "run"),
     (components, "declare_component", "served_folder"),
 ]
@@ -172,6 +175,48 @@ def test_nothing_is_offered_or_written_for_coding_agents(
         importlib.reload(skills)
     assert "not available" in answer.error_msg
     assert list(app.iterdir()) == []
+
+
+def an_answer(kind: str) -> ForwardMsg:
+    """A message of that type."""
+    answer = ForwardMsg.DESCRIPTOR.fields_by_name[kind]
+    message = ForwardMsg(**{kind: True if answer.message_type is None else {}})
+    assert message.WhichOneof("type") == kind
+    return message
+
+
+@pytest.mark.parametrize("fragments", [None, ["a fragment"]])
+@pytest.mark.parametrize("kind", streamlit_internals.ANSWERS)
+def test_an_answer_outlives_the_run_that_begins_before_it_is_sent(
+    kind: str, fragments: list[str] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = ForwardMsg()
+    shown.delta.new_element.text.body = "of the last run"
+    shown.delta.fragment_id = "a fragment"
+    waiting = [shown, an_answer(kind)]
+
+    def left() -> list[str | None]:
+        queue = ForwardMsgQueue()
+        for message in waiting:
+            queue.enqueue(message)
+        queue.clear(retain_lifecycle_msgs=True, fragment_ids_this_run=fragments)
+        queue.enqueue(shown)
+        return [message.WhichOneof("type") for message in queue.flush()]
+
+    monkeypatch.setattr(ForwardMsgQueue, "clear", streamlit_internals._clear)
+    if fragments is None:
+        assert left() == ["delta"], f"Streamlit {RELEASE} keeps {kind}: keep_answers can go"
+    streamlit_internals.keep_answers()
+    assert left() == [kind, "delta"]
+
+
+def test_a_queue_that_was_sent_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ForwardMsgQueue, "clear", streamlit_internals._clear)
+    streamlit_internals.keep_answers()
+    queue = ForwardMsgQueue()
+    queue.enqueue(an_answer("file_urls_response"))
+    assert len(queue.flush()) == 1
+    assert queue.is_empty()
 
 
 class _Session:
