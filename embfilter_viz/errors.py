@@ -67,10 +67,11 @@ _ROOM = frozenset(
     getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name)
 )
 _RIGHTS = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+_IN_THE_WAY = frozenset({errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP})
 
 
 def line_of_disk(error: OSError, place: str = "") -> str | None:
-    """Say in one line that a disk is full or may not be written to; None for other errors.
+    """Say in one line that a disk is full, closed or not as it must be; None for other errors.
 
     Args:
         error: what the system said.
@@ -78,6 +79,8 @@ def line_of_disk(error: OSError, place: str = "") -> str | None:
 
     >>> line_of_disk(OSError(errno.ENOSPC, "No space left on device", "/cache/x"))
     '/cache/x: No space left on device; make room, or set EMBFILTER_VIZ_CACHE to a folder on a ...'
+    >>> line_of_disk(FileExistsError(errno.EEXIST, "File exists", "/cache/models"))
+    '/cache/models: File exists; a file or link is in the way: move it, or set ...'
     >>> line_of_disk(FileNotFoundError(errno.ENOENT, "No such file", "x")) is None
     True
     """
@@ -89,4 +92,9 @@ def line_of_disk(error: OSError, place: str = "") -> str | None:
         )
     if error.errno in _RIGHTS:
         return f"{where}: {error.strerror}; set EMBFILTER_VIZ_CACHE to a folder you may write to"
+    if error.errno in _IN_THE_WAY and error.filename:
+        return (
+            f"{where}: {error.strerror}; a file or link is in the way: move it, or set "
+            "EMBFILTER_VIZ_CACHE to another folder"
+        )
     return None

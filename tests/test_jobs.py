@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -195,14 +196,22 @@ def test_failure_is_kept_as_one_line() -> None:
     def silent(progress: Progress) -> None:
         raise MemoryError
 
+    def stopped(progress: Progress) -> None:
+        Path(__file__, "models").mkdir()
+
     jobs = Jobs(1)
     for work, line in (
         (faulty, "Working stopped on a fault of ours: RuntimeError: first line second line"),
         (refused, "row 3 is empty; remove it"),
         (silent, "Working stopped on a fault of ours: MemoryError"),
+        (
+            stopped,
+            f"{Path(__file__, 'models')}: Not a directory; a file or link is in the way: move "
+            "it, or set EMBFILTER_VIZ_CACHE to another folder",
+        ),
     ):
         job = jobs.start("k", "Working", work)
-        with pytest.raises((RuntimeError, InputError, MemoryError)):
+        with pytest.raises((RuntimeError, InputError, MemoryError, OSError)):
             job.wait(SOON)
         assert job.problem == line
         assert not job.cancelled
