@@ -73,6 +73,11 @@ class Ended:
         """Whether it was ended in the middle of its work, and not before or after."""
         return -self.code == signal.SIGXFSZ or (-self.code == signal.SIGKILL and self.changes > 0)
 
+    @property
+    def refused(self) -> bool:
+        """Whether it did not do its work, and said why in one line."""
+        return self.code == 2 and self.log.count("embfilter-viz: ") == 1
+
 
 class Started:
     """A forked process that does ``work``."""
