@@ -1,6 +1,7 @@
 """A container and a Space: each file that they need is there, each step is one that is tested."""
 
 import re
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -60,7 +61,9 @@ def test_it_starts_checks_and_fetches_by_the_scripts_that_are_tested() -> None:
 
 def test_models_are_fetched_at_the_build_or_none_are(tmp_path: Path) -> None:
     command = tmp_path / "embfilter-viz"
-    command.write_text('#!/bin/sh\necho "$@" >> "$LOG"\n[ "$2" != missing ]\n')
+    command.write_text(
+        '#!/bin/sh\necho "$1 $2" >> "$LOG"\n[ "$1" = spectrum ] && [ "$2" != missing ]\n'
+    )
     command.chmod(0o755)
     log = tmp_path / "log"
 
@@ -75,7 +78,8 @@ def test_models_are_fetched_at_the_build_or_none_are(tmp_path: Path) -> None:
     assert fetched() == 0
     assert log.read_text() == ""
     assert fetched("one", "org/two") == 0
-    assert log.read_text() == "spectrum one\nspectrum org/two\n"
+    # Without what the first page shows a model is fetched all the same.
+    assert log.read_text() == "spectrum one\nlesson one\nspectrum org/two\nlesson org/two\n"
     assert fetched("missing", "two") != 0  # a build must not go on without it
     assert log.read_text() == "spectrum missing\n"
 
@@ -95,3 +99,46 @@ def test_a_space_is_written_with_its_front_matter(tmp_path: Path) -> None:
     assert not list(space.rglob("__pycache__"))
     again = subprocess.run(["sh", str(DEPLOY / "space.sh"), str(space)], capture_output=True)
     assert (again.returncode, again.stderr.count(b"\n")) == (2, 1)
+
+
+BUILDER = """#!/bin/sh
+echo "$*" >> "$LOG"
+case "$*" in
+    pull*) exit "$PULL" ;;
+    exec*"id -u") echo "$USER_ID" ;;
+esac
+"""
+"""A stand-in for podman, which does nothing but to say who runs."""
+
+
+def tried(tmp_path: Path, pull: int = 0, user: int = 1000, **builder: str) -> tuple[int, str, str]:
+    """What try.sh ends with and says, and what it asked of the builders that are there."""
+    for tool in ("dirname", "sed", "timeout", "sh", "sleep"):
+        if not (tmp_path / tool).exists():
+            (tmp_path / tool).symlink_to(str(shutil.which(tool)))
+    for name, script in builder.items():
+        (tmp_path / name).write_text(script)
+        (tmp_path / name).chmod(0o755)
+    log = tmp_path / "log"
+    log.write_text("")
+    run = subprocess.run(
+        [str(shutil.which("sh")), str(DEPLOY / "try.sh")], capture_output=True, text=True,
+        env={"PATH": str(tmp_path), "LOG": str(log), "PULL": str(pull), "USER_ID": str(user)},
+    )  # fmt: skip
+    return run.returncode, run.stdout + run.stderr, log.read_text()
+
+
+def test_the_image_is_built_and_started_where_that_is_possible(tmp_path: Path) -> None:
+    code, said, _ = tried(tmp_path)
+    assert (code, said) == (0, "image: not built, for neither podman nor docker is here\n")
+    code, said, asked = tried(tmp_path, pull=1, podman=BUILDER)
+    assert code == 0
+    assert said == f"image: not built, for {of('FROM')[0]} cannot be fetched here\n"
+    assert "build" not in asked
+    code, said, asked = tried(tmp_path)
+    assert (code, said) == (0, "image: built, started and well\n")
+    assert "build --format docker -f deploy/Containerfile" in asked
+    assert "--read-only --tmpfs /tmp -v" in asked
+    code, said, asked = tried(tmp_path, user=0)
+    assert (code, said) == (1, "image: runs as another user than 1000\n")
+    assert asked.rstrip().splitlines()[-3].startswith("rm -f")  # and nothing is left

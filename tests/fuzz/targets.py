@@ -52,7 +52,7 @@ class Target:
     warm: Callable[[], list[bytes]] = list
     """Further files that make it import what it may need."""
     slow: bool = False
-    """Whether an input takes so long that only some thousands are read, and none in the tests."""
+    """Whether an input takes so long that only some thousands are read, if asked for by name."""
 
 
 # -- the seeds: the smallest files that pass -------------------------------------------------------
