@@ -1,6 +1,7 @@
 """What goes wrong for reasons the user can mend, and what they stopped themselves."""
 
 import errno
+import os
 import re
 from pathlib import Path
 
@@ -67,6 +68,8 @@ _ROOM = frozenset(
     getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name)
 )
 _RIGHTS = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+_CUT_SHORT = re.compile(r"\d+ requested and \d+ written")
+"""All that NumPy says where an array fitted on a disk in part."""
 _IN_THE_WAY = frozenset({errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP})
 
 
@@ -79,16 +82,19 @@ def line_of_disk(error: OSError, place: str = "") -> str | None:
 
     >>> line_of_disk(OSError(errno.ENOSPC, "No space left on device", "/cache/x"))
     '/cache/x: No space left on device; make room, or set EMBFILTER_VIZ_CACHE to a folder on a ...'
+    >>> line_of_disk(OSError("2048 requested and 1434 written"), "embedding")
+    'embedding: No space left on device; make room, or set EMBFILTER_VIZ_CACHE to a folder on a ...'
     >>> line_of_disk(FileExistsError(errno.EEXIST, "File exists", "/cache/models"))
     '/cache/models: File exists; a file or link is in the way: move it, or set ...'
     >>> line_of_disk(FileNotFoundError(errno.ENOENT, "No such file", "x")) is None
     True
     """
     where = error.filename or place or "a file"
-    if error.errno in _ROOM:
+    if error.errno in _ROOM or _CUT_SHORT.fullmatch(str(error)):
         return (
-            f"{where}: {error.strerror}; make room, or set EMBFILTER_VIZ_CACHE to a folder on a "
-            f"larger disk (and TMPDIR, where the temporary folder is full)"
+            f"{where}: {error.strerror or os.strerror(errno.ENOSPC)}; make room, or set "
+            "EMBFILTER_VIZ_CACHE to a folder on a larger disk (and TMPDIR, where the temporary "
+            "folder is full)"
         )
     if error.errno in _RIGHTS:
         return f"{where}: {error.strerror}; set EMBFILTER_VIZ_CACHE to a folder you may write to"

@@ -204,9 +204,8 @@ def embed(model: str, file: str, prompt: str, raw: bool, tau: str | None, window
     Ray. A run that was stopped, or killed, is finished by the same command. A row without a text
     has no vector.
     """
-    import numpy as np
-
     from embfilter_viz.spectral.filters import EmbedFilter
+    from embfilter_viz.system.arrays import write_npy
     from embfilter_viz.system.outputs import written_output
 
     if raw and (tau is not None or window is not None or full):
@@ -231,7 +230,7 @@ def embed(model: str, file: str, prompt: str, raw: bool, tau: str | None, window
         if chosen is not None:
             opened.spectrum_of_head(progress=progress)
             rows = EmbedFilter(opened.spectrum, window=chosen, full=full).transform(rows)
-        np.save(out, rows)
+        write_npy(out, rows)
     record = {
         "output": output,
         "rows": rows.shape[0],

@@ -11,6 +11,7 @@ from embfilter_viz.export.provenance import Check, Provenance, check_of, provena
 from embfilter_viz.export.refinement import Refinement, map_of
 from embfilter_viz.model import Model
 from embfilter_viz.spectral.windows import Window
+from embfilter_viz.system.arrays import write_npy
 from embfilter_viz.system.outputs import checked_output, written_output
 
 __all__ = ["npy_bytes", "numpy_lines", "numpy_zip", "save_numpy"]
@@ -63,7 +64,7 @@ def npy_bytes(model: Model, what: Window | Refinement) -> bytes:
     buffer = io.BytesIO()
     map = map_of(model, what)
     whole = map.matrix if isinstance(what, Window) else np.vstack([map.matrix, map.offset])
-    np.save(buffer, whole)
+    write_npy(buffer, whole)
     return buffer.getvalue()
 
 

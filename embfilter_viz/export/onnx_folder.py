@@ -34,6 +34,7 @@ from embfilter_viz.models.card import memory_needed
 from embfilter_viz.models.encoding.onnx_graph import INLINE, OPSET, write_graph
 from embfilter_viz.models.encoding.prompts import PUBLISHED
 from embfilter_viz.spectral.windows import Window
+from embfilter_viz.system.arrays import write_npy
 from embfilter_viz.system.memory import in_words, memory_free
 from embfilter_viz.system.outputs import CARD, written_folder
 from embfilter_viz.system.progress import Progress, silent
@@ -98,8 +99,9 @@ def save_onnx_folder(
         )
         for licence in checkpoint.folder.glob("LICENSE*"):
             shutil.copyfile(licence, folder / licence.name)
-        np.save(folder / "matrix.npy", np.ascontiguousarray(map.matrix, dtype=np.float32))
-        np.save(folder / "offset.npy", map.offset.astype(np.float32))
+        for name, numbers in (("matrix", map.matrix), ("offset", map.offset)):
+            with (folder / f"{name}.npy").open("wb") as file:
+                write_npy(file, numbers.astype(np.float32))
         given = {
             "folder": str(folder),
             "checkpoint": str(checkpoint.folder),

@@ -11,6 +11,7 @@ from embfilter_viz.embeddings.cosines import unit_rows
 from embfilter_viz.errors import InputError
 from embfilter_viz.export.filter_file import SavedFilter, SavedMap
 from embfilter_viz.model import Model
+from embfilter_viz.system.arrays import write_npy
 from embfilter_viz.system.outputs import written_output
 from embfilter_viz.system.progress import Progress, silent
 from embfilter_viz.vectors.arrow import ArrowVectors
@@ -151,7 +152,7 @@ def _put_scales(vectors: StoredVectors, out: Path, scales: np.ndarray, force: bo
         return f"column {inner.scales_beside!r}"
     beside = out.with_suffix(".scales.npy")
     with written_output(beside, inputs=[vectors.path], force=force) as file:
-        np.save(file, scales[:, None])
+        write_npy(file, scales[:, None])
     return str(beside)
 
 

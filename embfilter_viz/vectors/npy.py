@@ -9,6 +9,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from embfilter_viz.errors import InputError
+from embfilter_viz.system.arrays import write_numbers
 from embfilter_viz.vectors.stored import PRECISIONS, Block, Made, rows_at_once
 
 __all__ = ["NpyVectors", "whole_array"]
@@ -87,7 +88,7 @@ class NpyVectors:
         }  # fmt: skip
         npy.write_array_header_1_0(out, header)
         for made in blocks:
-            out.write(np.ascontiguousarray(made.rows, dtype=dtype).data)
+            write_numbers(out, made.rows.astype(dtype, copy=False))
 
 
 def whole_array(path: Path, said: str) -> np.ndarray:

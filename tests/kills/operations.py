@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sqlite3
+import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from embfilter_viz.errors import InputError, line_of_disk
 from embfilter_viz.models.sources import bundled
 from embfilter_viz.vectors import stored
 from tests.models.hub_stand_in import Repository, hub_stand_in
@@ -60,7 +62,7 @@ class Operation:
         """Return the work, ready to be called."""
         if self.work is not None:
             given = self.work
-            return lambda: given(room)
+            return lambda: _as_a_page_tells(given, room)
         arguments = [one.format(inputs=inputs, room=room) for one in self.arguments]
 
         def commanded() -> None:
@@ -69,6 +71,18 @@ class Operation:
             main(arguments)
 
         return commanded
+
+
+def _as_a_page_tells(work: Callable[[Path], None], room: Path) -> None:
+    """Do work that a page asks for; what it refuses ends as a command does."""
+    try:
+        work(room)
+    except (InputError, OSError) as error:
+        line = str(error) if isinstance(error, InputError) else line_of_disk(error)
+        if line is None:
+            raise
+        print(f"embfilter-viz: {line}", file=sys.stderr)
+        sys.exit(2)
 
 
 def _books(name: str, inputs: Path, room: Path) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from embfilter_viz.system.arrays import write_numbers
+
 __all__ = ["write_float32"]
 
 _ALIGNMENT = 8
@@ -45,6 +47,6 @@ def write_float32(
         for name, shape in shapes.items():
             tensor = values(name)
             assert (tensor.shape, tensor.dtype) == (shape, np.float32), name
-            np.ascontiguousarray(tensor, dtype="<f4").tofile(file)
+            write_numbers(file, tensor.astype("<f4", copy=False))
         file.flush()
         os.fsync(file.fileno())
