@@ -18,8 +18,6 @@ DISKS = ("cache", "hf", "tmp", "out")
 """Folders of a room, each of which may lie on a disk of its own."""
 READ_ONLY = -1
 """In the place of the bytes that are free."""
-_SIZE = 1 << 26
-"""Of a disk, in bytes."""
 _BALLAST = "ballast"
 """The file that fills a disk."""
 
@@ -44,7 +42,7 @@ def try_disk(trials: Trials, disk: str, free: int) -> str:
     how = f"{disk} {'read-only' if free == READ_ONLY else f'with {free:,} bytes'}"
     found, room = trials.found, trials.empty_room()
     found.tried += 1
-    with _mounted(room / disk):
+    with _mounted(room / disk, trials.operation.disk):
         trials.lay_out(room)
         with _full(room / disk, free):
             ended = trials.start(room).ended()
@@ -72,10 +70,11 @@ def _judge(trials: Trials, room: Path, ended: Ended, how: str) -> None:
         return
     if not lines:
         found.fault("no line", f"{how}: {ended.code} and not a word")
-    before = {path.name for path in trials.laid_out} | {_BALLAST}
+    # A database keeps its log beside it, which it takes up when it is opened again.
+    before = (*(path.name for path in trials.laid_out), _BALLAST)
     for path in (room / "out").iterdir():
         if path.name.endswith(".part") or (
-            path.name not in before
+            not path.name.startswith(before)
             and path.is_file()
             and not same(apart(partial(content_of, path)), reference.out[path.name])
         ):
@@ -83,8 +82,8 @@ def _judge(trials: Trials, room: Path, ended: Ended, how: str) -> None:
 
 
 @contextmanager
-def _mounted(folder: Path) -> Iterator[None]:
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={_SIZE}", "tmpfs", folder], check=True)
+def _mounted(folder: Path, size: int) -> Iterator[None]:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
     try:
         yield
     finally:

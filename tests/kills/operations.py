@@ -50,6 +50,8 @@ class Operation:
     """Lays into a room what the work changes; is given the inputs and the room."""
     prints: bool = True
     """Whether what is printed is a result."""
+    disk: int = 1 << 26
+    """Bytes of a disk that has room for it."""
     reads_too: tuple[str, ...] = ()
     """What it reads of the inputs besides its arguments."""
 
@@ -124,7 +126,8 @@ OPERATIONS = (
     Operation("export a model folder over an earlier one", _MODEL, prepare=_earlier_export,
               reads_too=("exported",)),
     Operation("zip a model folder", work=_zip, prepare=_a_folder, reads_too=("llama",)),
-    Operation("export to ONNX", (*_EXPORT, "onnx", "-o", "{room}/out/onnx")),
+    Operation("export to ONNX", (*_EXPORT, "onnx", "-o", "{room}/out/onnx"),
+              disk=1 << 30),
     Operation("embed a corpus",
               ("embed", "{inputs}/llama", "{inputs}/corpus.parquet", "--prompt", "mean", "--raw",
                "--rows", "40", "--json", "-o", "{room}/out/shards"), prints=False),
@@ -282,7 +285,8 @@ def served(inputs: Path) -> Iterator[dict[str, str]]:
 def content_of(path: Path) -> Any:
     """What a file or folder says, in a form that :func:`same` compares."""
     if path.is_dir():
-        return {one.name: content_of(one) for one in path.iterdir()}
+        # What a database keeps beside its file is read with it.
+        return {one.name: content_of(one) for one in path.iterdir() if one.suffix != ".wal"}
     if path.suffix == ".npy":
         return np.load(path)
     if path.suffix == ".safetensors":
