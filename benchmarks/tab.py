@@ -11,6 +11,7 @@ import argparse
 import os
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -87,7 +88,12 @@ def held_by_server() -> float:
 
 
 def _children(word: str) -> list[psutil.Process]:
-    return [one for one in psutil.Process().children(recursive=True) if word in one.cmdline()]
+    found = []
+    for one in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # it has ended meanwhile
+            if word in one.cmdline():
+                found.append(one)
+    return found
 
 
 def main() -> None:

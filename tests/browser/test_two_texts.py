@@ -9,6 +9,18 @@ LINES = "A woman is playing the violin.\nA violinist plays beneath the train tra
 LINK = f"two_texts?first_text={quote(LINES)}&second_text={quote('The judge dismissed the case.')}"
 
 
+def click_cell(many: Any) -> None:
+    """Click the cell of the texts 3 and 2, wherever the page has been scrolled to."""
+    cells = many.key("matrix_after").locator(".nsewdrag").first
+    cells.scroll_into_view_if_needed()
+    box = cells.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] * 5 / 6
+    many.page.mouse.move(x - 3, y)
+    many.page.mouse.move(x, y, steps=4)
+    many.page.wait_for_timeout(200)
+    many.page.mouse.click(x, y)
+
+
 def test_two_texts_and_more(visit: Any, embedded: None) -> None:
     reader = visit("two_texts")
     assert reader.alerts == []
@@ -32,14 +44,7 @@ def test_two_texts_and_more(visit: Any, embedded: None) -> None:
     many = visit(LINK)
     many.await_value("second_text", "The judge dismissed the case.")
     shown = many.sent("growth_chart")
-    cells = many.key("matrix_after").locator(".nsewdrag").first
-    cells.scroll_into_view_if_needed()
-    box = cells.bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] * 5 / 6
-    many.page.mouse.move(x - 3, y)
-    many.page.mouse.move(x, y, steps=4)
-    many.page.wait_for_timeout(200)
-    many.page.mouse.click(x, y)
+    click_cell(many)
     many.await_other("growth_chart", shown)
     many.await_value("one", "3")
     many.await_value("other", "2")
@@ -49,6 +54,14 @@ def test_two_texts_and_more(visit: Any, embedded: None) -> None:
     many.await_other("growth_chart", shown)
     many.await_value("one", "2")
     many.await_value("other", "2")
+    many.complete()
+    # A key at once after a click goes on from the cell that was clicked, answered or not.
+    click_cell(many)
+    many.key("matrix_after").locator(".plot").focus()
+    many.page.keyboard.press("ArrowUp")
+    many.page.wait_for_timeout(1500)
+    many.complete()
+    many.await_value("one", "2")
     table = many.download("matrix_after", "csv").decode("utf-8-sig").splitlines()
     assert table[0].startswith("first,second,raw,filtered,mean_removed,filtered_mean_removed")
     assert len(table) == 4

@@ -190,7 +190,12 @@ function textsCome(name) {
 function listen(s) {
   s.listening = true;
   const ids = (event) => event.points.map((p) => p.customdata?.[0] ?? p.customdata ?? p.pointIndex);
-  s.plot.on("plotly_click", (event) => event && s.select(ids(event).slice(0, 1)));
+  s.plot.on("plotly_click", (event) => {
+    if (!event) return;
+    const cell = event.points[0]?.pointNumber;
+    if (s.data.cursor && Array.isArray(cell)) s.cursor = cell;  // arrows go on from here before the server has answered
+    s.select(ids(event).slice(0, 1));
+  });
   s.plot.on("plotly_selected", (event) => event && event.points.length && s.select(ids(event)));
   s.plot.on("plotly_deselect", () => s.select([]));
 }
