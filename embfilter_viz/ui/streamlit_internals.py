@@ -128,14 +128,22 @@ def let_go_of_left_sessions() -> None:
     """Have the server drop sessions that it keeps for longer than it means to.
 
     It drops those whose time has run out only when one more session is lost: the last ones to
-    leave stay, with all that they hold, until somebody else has come and left.
+    leave stay, with all that they hold, until somebody else has come and left. And while nobody is
+    there the loop that sends what changed holds on to the session that it served last, so what a
+    dropped session holds is cleared too.
     """
     if not is_served():
         return
     runtime = Runtime.instance()
     kept = runtime._session_mgr._session_storage._cache  # type: ignore[attr-defined]
+
+    def drop() -> None:
+        for _, info in kept.expire():
+            info.session.shutdown()
+            info.session.session_state.clear()
+
     # On the server's own thread, like all that touches its sessions.
-    runtime._get_async_objs().eventloop.call_soon_threadsafe(kept.expire)
+    runtime._get_async_objs().eventloop.call_soon_threadsafe(drop)
 
 
 def is_served() -> bool:

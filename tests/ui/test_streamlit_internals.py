@@ -19,11 +19,13 @@ from streamlit.components import v1 as components
 from streamlit.proto.BackMsg_pb2 import BackendOperationRequest
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime import Runtime, backend_operation_handler
+from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.memory_session_storage import MemorySessionStorage
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
 from streamlit.runtime.session_manager import SessionInfo
+from streamlit.runtime.state.session_state import SessionState
 from streamlit.runtime.websocket_session_manager import WebsocketSessionManager
 from streamlit.testing.v1 import AppTest
 from streamlit.web import cli, skills
@@ -224,13 +226,20 @@ class _Session:
 
     id = "left"
 
+    def __init__(self) -> None:
+        self.ended: list[str] = []
+        self.session_state = {"model": "large"}
+
+    def shutdown(self) -> None:
+        self.ended.append(self.id)
+
 
 def test_the_last_sessions_to_leave_are_let_go_too(monkeypatch: pytest.MonkeyPatch) -> None:
     storage = MemorySessionStorage(ttl_seconds=0)
     sessions = WebsocketSessionManager(storage, None, None, None)  # type: ignore[arg-type]
     session = _Session()
     storage.save(SessionInfo(client=None, session=session, script_run_count=1))  # type: ignore[arg-type]
-    left = weakref.ref(session)
+    left, held, ended = weakref.ref(session), session.session_state, session.ended
     del session
     assert left() is not None  # kept, although its time has run out
 
@@ -246,6 +255,13 @@ def test_the_last_sessions_to_leave_are_let_go_too(monkeypatch: pytest.MonkeyPat
 
     run_apart(run())
     assert left() is None
+    assert (held, ended) == ({}, ["left"])  # whoever still holds the session holds nothing by it
+
+
+def test_a_session_can_be_ended_and_cleared() -> None:
+    assert callable(AppSession.shutdown)
+    assert isinstance(AppSession.session_state, property)
+    assert callable(SessionState.clear)
 
 
 def test_a_session_is_kept_for_as_long_as_we_say() -> None:
