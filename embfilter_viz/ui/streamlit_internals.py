@@ -19,8 +19,10 @@ from streamlit.components.v1 import declare_component
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime import Runtime
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
+from streamlit.runtime.fragment import MemoryFragmentStorage
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.state.session_state import SessionState
 
 __all__ = [
     "HIDDEN_SETTINGS",
@@ -139,8 +141,13 @@ def let_go_of_left_sessions() -> None:
 
     def drop() -> None:
         for _, info in kept.expire():
-            info.session.shutdown()
-            info.session.session_state.clear()
+            session = info.session
+            session.shutdown()
+            # Of its state, ``clear`` would leave the callbacks, which hold models.
+            session._session_state, session._fragment_storage = (
+                SessionState(),
+                MemoryFragmentStorage(),
+            )
 
     # On the server's own thread, like all that touches its sessions.
     runtime._get_async_objs().eventloop.call_soon_threadsafe(drop)

@@ -25,7 +25,6 @@ from streamlit.runtime.memory_session_storage import MemorySessionStorage
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
 from streamlit.runtime.session_manager import SessionInfo
-from streamlit.runtime.state.session_state import SessionState
 from streamlit.runtime.websocket_session_manager import WebsocketSessionManager
 from streamlit.testing.v1 import AppTest
 from streamlit.web import cli, skills
@@ -221,6 +220,10 @@ def test_a_queue_that_was_sent_is_empty(monkeypatch: pytest.MonkeyPatch) -> None
     assert queue.is_empty()
 
 
+class _Large:
+    """What a session holds."""
+
+
 class _Session:
     """A session, as far as its storage looks at it."""
 
@@ -228,7 +231,8 @@ class _Session:
 
     def __init__(self) -> None:
         self.ended: list[str] = []
-        self.session_state = {"model": "large"}
+        self._session_state: object = _Large()
+        self._fragment_storage: object = _Large()
 
     def shutdown(self) -> None:
         self.ended.append(self.id)
@@ -239,7 +243,8 @@ def test_the_last_sessions_to_leave_are_let_go_too(monkeypatch: pytest.MonkeyPat
     sessions = WebsocketSessionManager(storage, None, None, None)  # type: ignore[arg-type]
     session = _Session()
     storage.save(SessionInfo(client=None, session=session, script_run_count=1))  # type: ignore[arg-type]
-    left, held, ended = weakref.ref(session), session.session_state, session.ended
+    left, held = weakref.ref(session), session
+    holds = [weakref.ref(session._session_state), weakref.ref(session._fragment_storage)]
     del session
     assert left() is not None  # kept, although its time has run out
 
@@ -254,14 +259,15 @@ def test_the_last_sessions_to_leave_are_let_go_too(monkeypatch: pytest.MonkeyPat
         await asyncio.sleep(0)
 
     run_apart(run())
+    assert held.ended == ["left"]
+    assert [one() for one in holds] == [None, None]  # whoever holds the session holds nothing by it
+    del held
     assert left() is None
-    assert (held, ended) == ({}, ["left"])  # whoever still holds the session holds nothing by it
 
 
-def test_a_session_can_be_ended_and_cleared() -> None:
+def test_a_session_has_the_parts_that_are_cleared() -> None:
     assert callable(AppSession.shutdown)
-    assert isinstance(AppSession.session_state, property)
-    assert callable(SessionState.clear)
+    assert {"_session_state", "_fragment_storage"} <= {*AppSession.__init__.__code__.co_names}
 
 
 def test_a_session_is_kept_for_as_long_as_we_say() -> None:
