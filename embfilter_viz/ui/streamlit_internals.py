@@ -144,10 +144,8 @@ def let_go_of_left_sessions() -> None:
             session = info.session
             session.shutdown()
             # Of its state, ``clear`` would leave the callbacks, which hold models.
-            session._session_state, session._fragment_storage = (
-                SessionState(),
-                MemoryFragmentStorage(),
-            )
+            session._session_state = SessionState()
+            session._fragment_storage = MemoryFragmentStorage()
 
     # On the server's own thread, like all that touches its sessions.
     runtime._get_async_objs().eventloop.call_soon_threadsafe(drop)

@@ -14,16 +14,17 @@ def test_a_cell_goes_to_the_strip_and_what_was_tried_is_found_again(
     reader = visit(f"window_lab?model={tiny_folder}")
     reader.work("Score 210 windows", "sweep_chart")
     # The cell of l = 3 dropped at the strong end and 8 at the weak one, where no mark lies.
-    x, y, window = reader.plot(
-        "sweep_chart",
-        """(() => {
-          p.scrollIntoView({block: 'center'});
-          const map = p._fullData.find((t) => t.type === 'heatmap'), l = p._fullLayout;
-          const box = p.getBoundingClientRect(), i = 3, j = 5;
-          return [box.x + l.xaxis._offset + l.xaxis.l2p(map.x[i]),
-                  box.y + l.yaxis._offset + l.yaxis.l2p(map.y[j]),
-                  map.customdata[j][i][0]]; })()""",
-    )
+    cell = """(() => {
+      p.scrollIntoView({block: 'center'});
+      const map = p._fullData.find((t) => t.type === 'heatmap'), l = p._fullLayout;
+      const box = p.getBoundingClientRect(), i = 3, j = 5;
+      return [box.x + l.xaxis._offset + l.xaxis.l2p(map.x[i]),
+              box.y + l.yaxis._offset + l.yaxis.l2p(map.y[j]),
+              map.customdata[j][i][0]]; })()"""
+    place = None
+    while place != (place := reader.plot("sweep_chart", cell)):  # until the page has come to rest
+        reader.page.wait_for_timeout(500)
+    x, y, window = place
     assert window != reader.window
     reader.page.mouse.move(x - 2, y)
     reader.page.mouse.move(x, y, steps=3)

@@ -193,7 +193,7 @@ function listen(s) {
   s.plot.on("plotly_click", (event) => {
     if (!event) return;
     const cell = event.points[0]?.pointNumber;
-    if (s.data.cursor && !s.data.enter && Array.isArray(cell)) s.cursor = cell;  // arrows go on from here before the server has answered
+    if (s.data.cursor && Array.isArray(cell)) s.cursor = cell;  // arrows go on from here before the server has answered
     s.select(ids(event).slice(0, 1));
   });
   s.plot.on("plotly_selected", (event) => event && event.points.length && s.select(ids(event)));
